@@ -1,0 +1,299 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use imagestore_verify::{
+    DetachedSignature, Keyring, Proof, Unverified, Verified, Verifier, VerifyError, trust_channel,
+};
+use url::Url;
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::freshness::Mark;
+use crate::progress::Event;
+use crate::remote::{RemoteConfig, Trust};
+use crate::transport::{Caches, Get};
+
+/// A small document of a remote, to be fetched, checked, parsed and remembered, in this order.
+///
+/// Every index of every protocol comes this way. Where the remote is trusted by signatures, the detached
+/// signature lies beside the document under its name with `.asc` appended, and must be there. A signature that does not
+/// fit is asked for once more past all caches, together with the document, because servers do not replace
+/// the two in one step.
+#[derive(Clone, Debug)]
+pub struct Document<'a> {
+    context: &'a Context,
+    remote: &'a RemoteConfig,
+    url: Url,
+    signature: Option<Url>,
+    keys: Option<&'a Keyring>,
+    limit: u64,
+    lifetime: Lifetime,
+}
+
+impl<'a> Document<'a> {
+    /// The document at `path` below the remote: an [index](Lifetime::Index), of at most
+    /// [`Limits::index_bytes`](crate::Limits::index_bytes).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsafe`] if the path could name another server.
+    pub fn new(context: &'a Context, remote: &'a RemoteConfig, path: &str) -> Result<Self> {
+        Ok(Self {
+            context,
+            remote,
+            url: remote.url().document(path)?,
+            signature: None,
+            keys: None,
+            limit: context.limits().index_bytes,
+            lifetime: Lifetime::Index,
+        })
+    }
+
+    /// Signed by these keys instead of those of the remote.
+    #[must_use]
+    pub fn with_keys(mut self, keys: &'a Keyring) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Signed in the document at `path` instead of the one with `.asc` appended.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsafe`] if the path could name another server.
+    pub fn with_signature(mut self, path: &str) -> Result<Self> {
+        self.signature = Some(self.remote.url().document(path)?);
+        Ok(self)
+    }
+
+    /// Of at most this many bytes.
+    #[must_use]
+    pub fn with_limit(mut self, limit: u64) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Whether newer ones replace it.
+    #[must_use]
+    pub fn with_lifetime(mut self, lifetime: Lifetime) -> Self {
+        self.lifetime = lifetime;
+        self
+    }
+
+    /// What the document says.
+    ///
+    /// `parse` sees the bytes only after they have been checked. An index is remembered as the newest
+    /// only after it has been parsed, so that a document that is refused changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is no such document, [`ErrorKind::Untrusted`] if it does not verify or has no
+    /// signature, [`ErrorKind::RolledBack`] or [`ErrorKind::Expired`] if it is old, and those of `parse`.
+    pub async fn fetch<T>(
+        self,
+        parse: impl FnOnce(&[u8]) -> Result<Parsed<T>>,
+    ) -> Result<Verified<T>> {
+        let bytes = self.fetch_verified().await?;
+        self.context.tell(Event::Verified {
+            what: self.url.as_str(),
+            proofs: bytes.proofs(),
+        });
+        self.check_age(bytes.proofs())?;
+        let mut mark = Mark::of(&bytes, bytes.proofs());
+        let parsed = bytes.try_map(|bytes| parse(&bytes))?;
+        if self.lifetime == Lifetime::Index {
+            mark.counters.clone_from(&parsed.counters);
+            self.context
+                .memory()
+                .advance(&self.remote.id(), self.url.path(), &mark)
+                .map_err(|error| error.with_subject(&self.url))?;
+        }
+        Ok(parsed.map(|parsed| parsed.value))
+    }
+
+    /// What the document says, or nothing if there is no such document.
+    ///
+    /// # Errors
+    /// Those of [`Document::fetch`] but for [`ErrorKind::NotFound`]. A document without its signature is an error.
+    pub async fn fetch_optional<T>(
+        self,
+        parse: impl FnOnce(&[u8]) -> Result<Parsed<T>>,
+    ) -> Result<Option<Verified<T>>> {
+        match self.fetch(parse).await {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn fetch_verified(&self) -> Result<Verified<Bytes>> {
+        let keys = match (self.keys, self.remote.trust()) {
+            (Some(keys), _) | (None, Trust::Signatures(keys)) => keys,
+            (None, Trust::Channel) => return self.fetch_by_channel().await,
+        };
+        let verifier = Verifier::new(keys.clone(), self.context.policy().clone());
+        match self.fetch_pair(&verifier, Caches::Ask).await {
+            Err(Attempt::OutOfStep(_)) => match self.fetch_pair(&verifier, Caches::Bypass).await {
+                Ok(bytes) => Ok(bytes),
+                Err(Attempt::OutOfStep(cause)) => Err(Error::untrusted(&self.url, cause)),
+                Err(Attempt::Final(error)) => Err(error),
+            },
+            Ok(bytes) => Ok(bytes),
+            Err(Attempt::Final(error)) => Err(error),
+        }
+    }
+
+    async fn fetch_pair(
+        &self,
+        verifier: &Verifier,
+        caches: Caches,
+    ) -> Result<Verified<Bytes>, Attempt> {
+        let document = self.get(&self.url, self.limit, caches).await?;
+        let place = match &self.signature {
+            Some(url) => url.clone(),
+            None => signature_url(&self.url),
+        };
+        let limit = self.context.limits().signature_bytes;
+        let asc = self
+            .get(&place, limit, caches)
+            .await
+            .map_err(|error| unsigned(&self.url, error))?;
+        let signature =
+            DetachedSignature::parse(&asc).map_err(|cause| Error::untrusted(&place, cause))?;
+        verifier
+            .check(document, &signature)
+            .map_err(|cause| match cause {
+                VerifyError::BadSignature { .. } => Attempt::OutOfStep(cause),
+                _ => Attempt::Final(Error::untrusted(&self.url, cause)),
+            })
+    }
+
+    async fn fetch_by_channel(&self) -> Result<Verified<Bytes>> {
+        self.context.tell(Event::Asked { url: &self.url });
+        let body = self
+            .context
+            .transport()
+            .get(Get::document(self.remote, &self.url))
+            .await?;
+        let Some(channel) = body.channel().cloned() else {
+            return Err(Error::new(
+                ErrorKind::Untrusted,
+                "came over a channel that nothing vouches for",
+            )
+            .with_subject(&self.url)
+            .with_remedy("give the remote trusted_keys, or reach it over https or a socket"));
+        };
+        Ok(trust_channel(body.collect(self.limit).await?, &channel))
+    }
+
+    async fn get(&self, url: &Url, limit: u64, caches: Caches) -> Result<Unverified<Bytes>> {
+        self.context.tell(Event::Asked { url });
+        let request = Get::document(self.remote, url).with_caches(caches);
+        self.context
+            .transport()
+            .get(request)
+            .await?
+            .collect(limit)
+            .await
+    }
+
+    fn check_age(&self, proofs: &[Proof]) -> Result<()> {
+        if self.lifetime != Lifetime::Index {
+            return Ok(());
+        }
+        let Some(signed_at) = Mark::of(&[], proofs).signed_at else {
+            return Ok(());
+        };
+        let age = self
+            .context
+            .now()
+            .duration_since(signed_at)
+            .unwrap_or_default();
+        match self.remote.max_age() {
+            Some(highest) if age > highest => Err(Error::new(
+                ErrorKind::Expired,
+                format!(
+                    "was signed {} days ago, at most {} are allowed",
+                    days(age),
+                    days(highest)
+                ),
+            )
+            .with_subject(&self.url)),
+            _ if age > NOTEWORTHY_AGE => {
+                let text = format!("{} was signed {} days ago", self.url, days(age));
+                self.context.tell(Event::Warning { text: &text });
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether newer documents replace a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// It belongs to one build or key and stays as it is; nothing is remembered.
+    Fixed,
+    /// Newer ones replace it; older ones than the newest seen are refused.
+    Index,
+}
+
+/// What a parser got out of a document.
+#[derive(Clone, Debug)]
+pub struct Parsed<T> {
+    value: T,
+    counters: BTreeMap<String, u64>,
+}
+
+impl<T> Parsed<T> {
+    /// This value, from a document without numbers that only rise.
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        Self {
+            value,
+            counters: BTreeMap::new(),
+        }
+    }
+
+    /// A number in the document that must never fall.
+    #[must_use]
+    pub fn with_counter(mut self, name: impl Into<String>, value: u64) -> Self {
+        self.counters.insert(name.into(), value);
+        self
+    }
+}
+
+/// The URL of the detached signature of a document or file: `.asc` appended.
+#[must_use]
+pub fn signature_url(url: &Url) -> Url {
+    let mut asc = url.clone();
+    asc.set_path(&format!("{}.asc", url.path()));
+    asc
+}
+
+/// The error for something that has no signature, when asking for it ended like this.
+#[must_use]
+pub fn unsigned(subject: &Url, cause: Error) -> Error {
+    if cause.kind() != ErrorKind::NotFound {
+        return cause;
+    }
+    Error::new(ErrorKind::Untrusted, "is not signed")
+        .with_subject(subject)
+        .with_source(cause)
+}
+
+enum Attempt {
+    OutOfStep(VerifyError),
+    Final(Error),
+}
+
+impl From<Error> for Attempt {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+fn days(age: Duration) -> u64 {
+    age.as_secs() / 86_400
+}
+
+// Image servers sign their indexes anew every day.
+const NOTEWORTHY_AGE: Duration = Duration::from_secs(7 * 86_400);

@@ -1,0 +1,221 @@
+//! What was seen before: the memory that keeps old but signed documents from being believed again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
+
+use imagestore_verify::{Proof, Sha256};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Remembers the newest state seen of each document of each remote, so that older ones can be refused.
+///
+/// # Contract
+/// [`Memory::advance`] compares and stores in one step, also between processes: the memory of a document never
+/// goes back. A mark that is refused changes nothing.
+pub trait Memory: fmt::Debug + Send + Sync {
+    /// Remembers `mark` as the newest of `document` on the remote with this id, if it is not older than what is
+    /// remembered.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RolledBack`] if it is older; [`ErrorKind::Storage`] if it cannot be remembered.
+    fn advance(&self, remote: &str, document: &str, mark: &Mark) -> Result<()>;
+}
+
+/// How new a document is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mark {
+    /// When it was signed.
+    pub signed_at: Option<SystemTime>,
+    /// Its content.
+    pub digest: Option<Sha256>,
+    /// Numbers in it that only rise: `serial`, `generated_at`.
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl Mark {
+    /// The mark of a document with these bytes, of which these proofs speak.
+    #[must_use]
+    pub fn of(document: &[u8], proofs: &[Proof]) -> Self {
+        let signed_at = proofs.iter().filter_map(|proof| match proof {
+            Proof::Signature(signature) => Some(signature.signed_at()),
+            _ => None,
+        });
+        Self {
+            signed_at: signed_at.max(),
+            digest: Some(Sha256::of(document)),
+            counters: BTreeMap::new(),
+        }
+    }
+
+    /// One more number that only rises.
+    #[must_use]
+    pub fn with_counter(mut self, name: impl Into<String>, value: u64) -> Self {
+        self.counters.insert(name.into(), value);
+        self
+    }
+
+    /// What to remember when `next` comes after this: the higher of each.
+    ///
+    /// # Errors
+    /// [`ErrorKind::RolledBack`] if `next` is older in any respect, or as old with other content. The same content
+    /// under an older signature is no change and no error.
+    pub fn advance(&self, next: &Self) -> Result<Self> {
+        if self.digest.is_some() && self.digest == next.digest {
+            let mut same = self.clone();
+            same.signed_at = self.signed_at.max(next.signed_at);
+            return Ok(same);
+        }
+        if let (Some(seen), Some(found)) = (self.signed_at, next.signed_at) {
+            if found < seen {
+                return Err(rolled_back(
+                    "is older than one seen before",
+                    seconds(found),
+                    seconds(seen),
+                    "signed at",
+                ));
+            }
+            if found == seen
+                && let (Some(old), Some(new)) = (self.digest, next.digest)
+            {
+                return Err(Error::new(
+                    ErrorKind::RolledBack,
+                    format!(
+                        "two different contents were signed at the same second {}: sha256:{old} was seen before, now \
+                         sha256:{new}",
+                        seconds(seen)
+                    ),
+                )
+                .with_remedy(FORGET));
+            }
+        }
+        let mut merged = next.clone();
+        for (name, seen) in &self.counters {
+            match next.counters.get(name) {
+                Some(found) if found < seen => {
+                    return Err(rolled_back(
+                        "is older than one seen before",
+                        *found,
+                        *seen,
+                        name,
+                    ));
+                }
+                Some(_) => {}
+                None => {
+                    merged.counters.insert(name.clone(), *seen);
+                }
+            }
+        }
+        merged.signed_at = self.signed_at.max(next.signed_at);
+        Ok(merged)
+    }
+}
+
+fn rolled_back(message: &str, found: u64, seen: u64, what: &str) -> Error {
+    Error::new(
+        ErrorKind::RolledBack,
+        format!("{message} ({what} {found}, seen before {seen})"),
+    )
+    .with_remedy(FORGET)
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+const FORGET: &str = "if the remote was rebuilt on purpose, forget what is remembered of it";
+
+/// A memory that lasts as long as the process.
+#[derive(Debug, Default)]
+pub struct InMemory {
+    marks: Mutex<HashMap<(String, String), Mark>>,
+}
+
+impl Memory for InMemory {
+    fn advance(&self, remote: &str, document: &str, mark: &Mark) -> Result<()> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = marks
+            .entry((remote.to_owned(), document.to_owned()))
+            .or_default();
+        *seen = seen.advance(mark)?;
+        Ok(())
+    }
+}
+
+/// No memory: an old but signed index is believed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Forgetful;
+
+impl Memory for Forgetful {
+    fn advance(&self, _remote: &str, _document: &str, _mark: &Mark) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn mark(signed_at: u64, content: &[u8]) -> Mark {
+        Mark {
+            signed_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(signed_at)),
+            digest: Some(Sha256::of(content)),
+            counters: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn refuses_an_older_index_and_keeps_the_newer() {
+        let memory = InMemory::default();
+        memory
+            .advance("r", "d", &mark(20, b"new"))
+            .expect("the first");
+        let error = memory
+            .advance("r", "d", &mark(10, b"old"))
+            .expect_err("older");
+        assert_eq!(error.kind(), ErrorKind::RolledBack);
+        assert_eq!(
+            error.to_string(),
+            "is older than one seen before (signed at 10, seen before 20); \
+             if the remote was rebuilt on purpose, forget what is remembered of it"
+        );
+        memory
+            .advance("r", "d", &mark(20, b"new"))
+            .expect("the same again");
+        memory
+            .advance("other", "d", &mark(10, b"old"))
+            .expect("another remote");
+    }
+
+    #[test]
+    fn refuses_two_contents_signed_at_one_time() {
+        let error = mark(20, b"a")
+            .advance(&mark(20, b"b"))
+            .expect_err("equivocation");
+        assert_eq!(error.kind(), ErrorKind::RolledBack);
+    }
+
+    #[test]
+    fn takes_the_same_content_under_an_older_signature_as_no_change() {
+        assert_eq!(
+            mark(20, b"a").advance(&mark(10, b"a")).expect("no change"),
+            mark(20, b"a")
+        );
+    }
+
+    #[test]
+    fn refuses_a_counter_that_falls() {
+        let seen = mark(10, b"a").with_counter("serial", 42);
+        let error = seen
+            .advance(&mark(20, b"b").with_counter("serial", 41))
+            .expect_err("falls");
+        assert_eq!(error.kind(), ErrorKind::RolledBack);
+        let kept = seen.advance(&mark(20, b"b")).expect("no serial any more");
+        assert_eq!(kept.counters.get("serial"), Some(&42));
+    }
+}
