@@ -15,7 +15,8 @@ pub fn native() -> &'static str {
         .unwrap_or(machine)
 }
 
-/// All names of the architecture that goes by `name`, the Debian one first; `name` alone if it is not known.
+/// All names of the architecture that goes by `name`, the Debian one first; `name` alone if it is
+/// not known.
 ///
 /// Servers use Debian's names, `uname -m` and LXD's names side by side.
 #[must_use]

@@ -6,10 +6,11 @@ use url::{Host, Url};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The place below which all documents and files of a remote or a mirror lie: `https://host[:port][/prefix]`.
+/// The place below which all documents and files of a remote or a mirror lie:
+/// `https://host[:port][/prefix]`.
 ///
-/// Paths from an index are appended to it, never resolved against it, so that an index cannot choose
-/// another server and a mirror keeps its prefix.
+/// Paths from an index are appended to it, never resolved against it, so that an index cannot
+/// choose another server and a mirror keeps its prefix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BaseUrl {
     // Without a slash at the end; a URL without a path prints one all the same, so text is kept.
@@ -24,8 +25,9 @@ impl BaseUrl {
     /// slash at the end is kept.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsafe`] if the path could name another server or leave the base: a scheme, `//`, an empty
-    /// segment, `.` or `..`, percent-encoding, a query or a fragment, a backslash, a control character.
+    /// [`ErrorKind::Unsafe`] if the path could name another server or leave the base: a scheme,
+    /// `//`, an empty segment, `.` or `..`, percent-encoding, a query or a fragment, a backslash, a
+    /// control character.
     pub fn document(&self, path: &str) -> Result<Url> {
         let inner = path.strip_prefix('/').unwrap_or(path);
         let inner = inner.strip_suffix('/').unwrap_or(inner);

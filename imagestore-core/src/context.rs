@@ -8,7 +8,8 @@ use crate::limits::Limits;
 use crate::progress::{Event, Progress, Silent};
 use crate::transport::Transport;
 
-/// What every source works with: how to ask, how much to accept, what was seen before, and whom to tell.
+/// What every source works with: how to ask, how much to accept, what was seen before, and whom to
+/// tell.
 ///
 /// # Defaults
 /// Default [`Limits`] and [`Policy`], the system's clock, no memory, silence.

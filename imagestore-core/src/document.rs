@@ -16,10 +16,10 @@ use crate::transport::{Caches, Get};
 
 /// A small document of a remote, to be fetched, checked, parsed and remembered, in this order.
 ///
-/// Every index of every protocol comes this way. Where the remote is trusted by signatures, the detached
-/// signature lies beside the document under its name with `.asc` appended, and must be there. A signature that does not
-/// fit is asked for once more past all caches, together with the document, because servers do not replace
-/// the two in one step.
+/// Every index of every protocol comes this way. Where the remote is trusted by signatures, the
+/// detached signature lies beside the document under its name with `.asc` appended, and must be
+/// there. A signature that does not fit is asked for once more past all caches, together with the
+/// document, because servers do not replace the two in one step.
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
     context: &'a Context,
@@ -81,12 +81,13 @@ impl<'a> Document<'a> {
 
     /// What the document says.
     ///
-    /// `parse` sees the bytes only after they have been checked. An index is remembered as the newest
-    /// only after it has been parsed, so that a document that is refused changes nothing.
+    /// `parse` sees the bytes only after they have been checked. An index is remembered as the
+    /// newest only after it has been parsed, so that a document that is refused changes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if there is no such document, [`ErrorKind::Untrusted`] if it does not verify or has no
-    /// signature, [`ErrorKind::RolledBack`] or [`ErrorKind::Expired`] if it is old, and those of `parse`.
+    /// [`ErrorKind::NotFound`] if there is no such document, [`ErrorKind::Untrusted`] if it does
+    /// not verify or has no signature, [`ErrorKind::RolledBack`] or [`ErrorKind::Expired`] if it is
+    /// old, and those of `parse`.
     pub async fn fetch<T>(
         self,
         parse: impl FnOnce(&[u8]) -> Result<Parsed<T>>,
@@ -112,7 +113,8 @@ impl<'a> Document<'a> {
     /// What the document says, or nothing if there is no such document.
     ///
     /// # Errors
-    /// Those of [`Document::fetch`] but for [`ErrorKind::NotFound`]. A document without its signature is an error.
+    /// Those of [`Document::fetch`] but for [`ErrorKind::NotFound`]. A document without its
+    /// signature is an error.
     pub async fn fetch_optional<T>(
         self,
         parse: impl FnOnce(&[u8]) -> Result<Parsed<T>>,

@@ -9,14 +9,15 @@ use imagestore_verify::{Proof, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Remembers the newest state seen of each document of each remote, so that older ones can be refused.
+/// Remembers the newest state seen of each document of each remote, so that older ones can be
+/// refused.
 ///
 /// # Contract
-/// [`Memory::advance`] compares and stores in one step, also between processes: the memory of a document never
-/// goes back. A mark that is refused changes nothing.
+/// [`Memory::advance`] compares and stores in one step, also between processes: the memory of a
+/// document never goes back. A mark that is refused changes nothing.
 pub trait Memory: fmt::Debug + Send + Sync {
-    /// Remembers `mark` as the newest of `document` on the remote with this id, if it is not older than what is
-    /// remembered.
+    /// Remembers `mark` as the newest of `document` on the remote with this id, if it is not older
+    /// than what is remembered.
     ///
     /// # Errors
     /// [`ErrorKind::RolledBack`] if it is older; [`ErrorKind::Storage`] if it cannot be remembered.
@@ -60,8 +61,8 @@ impl Mark {
     /// What to remember when `next` comes after this: the higher of each.
     ///
     /// # Errors
-    /// [`ErrorKind::RolledBack`] if `next` is older in any respect, or as old with other content. The same content
-    /// under an older signature is no change and no error.
+    /// [`ErrorKind::RolledBack`] if `next` is older in any respect, or as old with other content.
+    /// The same content under an older signature is no change and no error.
     pub fn advance(&self, next: &Self) -> Result<Self> {
         if self.digest.is_some() && self.digest == next.digest {
             let mut same = self.clone();

@@ -5,7 +5,8 @@ use std::time::SystemTime;
 use imagestore_verify::{Keyring, Sha256};
 use url::Url;
 
-/// One build of an image as a source describes it: what it is, where its files are, and what must hold for them.
+/// One build of an image as a source describes it: what it is, where its files are, and what must
+/// hold for them.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Image {
@@ -61,7 +62,8 @@ impl Image {
     }
 }
 
-/// The identity of a build: the remote it comes from, its canonical path there, and which build it is.
+/// The identity of a build: the remote it comes from, its canonical path there, and which build it
+/// is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ImageId {
     remote: String,
@@ -70,7 +72,8 @@ pub struct ImageId {
 }
 
 impl ImageId {
-    /// The build `build` of `path` on the remote with this [`RemoteConfig::id`](crate::RemoteConfig::id).
+    /// The build `build` of `path` on the remote with this
+    /// [`RemoteConfig::id`](crate::RemoteConfig::id).
     #[must_use]
     pub fn new(
         remote: impl Into<String>,
@@ -157,7 +160,8 @@ impl Download {
 /// How the files of a [`Download`] lie in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// As a `multipart/form-data` body, one part a file, in order; part names and file names are ignored.
+    /// As a `multipart/form-data` body, one part a file, in order; part names and file names are
+    /// ignored.
     Multipart,
     /// The body is the file.
     Plain,
@@ -190,7 +194,8 @@ impl ImageFile {
 pub enum FileRole {
     /// A disk of a virtual machine.
     Disk,
-    /// One step of a system-image upgrade: a tarball with `system/`, `partitions/`, `removed`. Steps are applied in order.
+    /// One step of a system-image upgrade: a tarball with `system/`, `partitions/`, `removed`.
+    /// Steps are applied in order.
     Layer,
     /// A tarball of small files about the image.
     Metadata,

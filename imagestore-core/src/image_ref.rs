@@ -81,7 +81,8 @@ impl FromStr for ImageRef {
     }
 }
 
-/// The name of a configured remote: letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
+/// The name of a configured remote: letters, digits, `.`, `_` and `-`, beginning with a letter or
+/// digit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RemoteName(String);
 

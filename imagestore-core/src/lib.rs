@@ -1,9 +1,10 @@
 //! Image references, remotes, the source and transport traits, and the resolver of imagestore.
 //!
-//! A reference names a [remote](RemoteConfig) and a [path](ImagePath) on it. A remote speaks a [`Protocol`]; its
-//! [`ImageSource`] answers with an [`Image`] or refers to another remote, and the [`Resolver`] follows. Answers
-//! are [`Verified`](imagestore_verify::Verified): the return type is the policy. This crate opens no connection and
-//! touches no disk; a [`Transport`] does the one and a store the other.
+//! A reference names a [remote](RemoteConfig) and a [path](ImagePath) on it. A remote speaks a
+//! [`Protocol`]; its [`ImageSource`] answers with an [`Image`] or refers to another remote, and the
+//! [`Resolver`] follows. Answers are [`Verified`](imagestore_verify::Verified): the return type is
+//! the policy. This crate opens no connection and touches no disk; a [`Transport`] does the one and
+//! a store the other.
 //!
 //! ```text
 //! ImageRef ─▶ Resolver ─▶ ImageSource::lookup ─▶ Image, or a Referral to the next remote

@@ -229,8 +229,8 @@ impl RemoteConfig {
 /// Whose word counts for what a remote publishes.
 #[derive(Clone, Debug)]
 pub enum Trust {
-    /// Nothing is signed: believe what comes over the authenticated channel (pinned TLS, TLS with system roots,
-    /// or a local socket). Every proof says so.
+    /// Nothing is signed: believe what comes over the authenticated channel (pinned TLS, TLS with
+    /// system roots, or a local socket). Every proof says so.
     Channel,
     /// Believe what is signed by one of these keys.
     Signatures(Keyring),
@@ -239,13 +239,15 @@ pub enum Trust {
 /// Which certificates are believed for TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsTrust {
-    /// Only a leaf certificate with one of these SHA-256 digests of its DER form. No authority can stand in.
+    /// Only a leaf certificate with one of these SHA-256 digests of its DER form. No authority can
+    /// stand in.
     Pin(Vec<Sha256>),
     /// What the system's roots vouch for.
     SystemRoots,
 }
 
-/// A certificate and its private key, as PEM, that a remote may ask for. `Debug` does not show the key.
+/// A certificate and its private key, as PEM, that a remote may ask for. `Debug` does not show the
+/// key.
 #[derive(Clone)]
 pub struct ClientIdentity {
     certificate_pem: Vec<u8>,
@@ -284,7 +286,8 @@ impl fmt::Debug for ClientIdentity {
 /// Whether requests may travel without TLS beyond this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cleartext {
-    /// Yes: signatures are still checked, but anybody on the way sees and can withhold what is asked.
+    /// Yes: signatures are still checked, but anybody on the way sees and can withhold what is
+    /// asked.
     Allow,
     /// Only to this machine.
     Refuse,

@@ -76,9 +76,9 @@ impl Resolver {
     /// The image a reference names, and the way to it.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`] for an unknown remote, [`ErrorKind::NotFound`] for an unknown image,
-    /// [`ErrorKind::Loop`] for referrals without end, [`ErrorKind::Unsafe`] for a referral to a place it must not
-    /// name, and those of the sources.
+    /// [`ErrorKind::InvalidConfig`] for an unknown remote, [`ErrorKind::NotFound`] for an unknown
+    /// image, [`ErrorKind::Loop`] for referrals without end, [`ErrorKind::Unsafe`] for a referral
+    /// to a place it must not name, and those of the sources.
     pub async fn resolve(&self, reference: &ImageRef) -> Result<Resolution> {
         let mut walk = Walk::new(self, reference)?;
         loop {
@@ -122,8 +122,8 @@ impl Resolver {
     /// The source for a remote, by its protocol.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] if the protocol is not registered, [`ErrorKind::InvalidConfig`] if the remote may
-    /// not be asked.
+    /// [`ErrorKind::Unsupported`] if the protocol is not registered, [`ErrorKind::InvalidConfig`]
+    /// if the remote may not be asked.
     pub fn source(&self, remote: &RemoteConfig) -> Result<Arc<dyn ImageSource>> {
         let wanted = remote.url().protocol();
         let Some(protocol) = self.protocols.iter().find(|known| known.name() == wanted) else {
@@ -240,8 +240,8 @@ impl Walk {
     }
 }
 
-/// What a remote may refer to: nothing on this machine that it could not reach itself, and nothing less protected than
-/// it is.
+/// What a remote may refer to: nothing on this machine that it could not reach itself, and nothing
+/// less protected than it is.
 fn restrain(from: &RemoteConfig, to: RemoteConfig) -> Result<RemoteConfig> {
     let Place::Base(target) = to.url().place() else {
         return Err(refused(from, &to, "refers to a socket of this machine"));
@@ -252,7 +252,8 @@ fn restrain(from: &RemoteConfig, to: RemoteConfig) -> Result<RemoteConfig> {
     if from.url().base().is_some_and(|base| base.is_encrypted()) {
         return Err(refused(from, &to, "refers from https to http"));
     }
-    // Who allowed cleartext to a registry allowed it to what the registry names; the registry cannot allow it.
+    // Who allowed cleartext to a registry allowed it to what the registry names; the registry
+    // cannot allow it.
     let cleartext = from.cleartext();
     if !to.url().is_private() && cleartext == Cleartext::Refuse {
         return Err(refused(from, &to, "refers to a place without TLS"));

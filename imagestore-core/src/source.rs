@@ -14,9 +14,10 @@ use crate::remote::RemoteConfig;
 /// Code that speaks one protocol to one remote.
 ///
 /// # Contract
-/// Answers are [`Verified`]: nothing a remote says may be parsed, let alone returned, before it has been checked
-/// against the trust of [`ImageSource::remote`]. All input and output goes through the transport of the
-/// [`Context`]. There are no default methods, so that a wrapper that forgets one does not compile.
+/// Answers are [`Verified`]: nothing a remote says may be parsed, let alone returned, before it has
+/// been checked against the trust of [`ImageSource::remote`]. All input and output goes through the
+/// transport of the [`Context`]. There are no default methods, so that a wrapper that forgets one
+/// does not compile.
 #[async_trait]
 pub trait ImageSource: Debug + Send + Sync {
     /// The remote this source speaks to.
@@ -29,7 +30,8 @@ pub trait ImageSource: Debug + Send + Sync {
     async fn list(&self, prefix: &ImagePath) -> Result<Verified<Listing>>;
 }
 
-/// Makes sources for one protocol. This is what a program registers with a [`Resolver`](crate::Resolver).
+/// Makes sources for one protocol. This is what a program registers with a
+/// [`Resolver`](crate::Resolver).
 pub trait Protocol: Debug + Send + Sync {
     /// The name behind the `+` in the URL of a remote.
     fn name(&self) -> &'static str;
@@ -37,7 +39,8 @@ pub trait Protocol: Debug + Send + Sync {
     /// The source for a remote of this protocol. Asks nobody.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) if the remote lacks what the protocol needs.
+    /// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) if the remote lacks what the
+    /// protocol needs.
     fn source(&self, remote: RemoteConfig, context: &Context) -> Result<Arc<dyn ImageSource>>;
 }
 

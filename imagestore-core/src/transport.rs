@@ -20,8 +20,9 @@ use crate::remote::RemoteConfig;
 /// - Redirects are few, never lead from https to http, and carry no credentials to another host.
 /// - Bytes are handed on as sent, without content decoding.
 /// - A transport may always answer as if [`Get::known`] were not there.
-/// - Status 404 and 410 are [`ErrorKind::NotFound`]; every other failure to answer is [`ErrorKind::Network`]. "Not there"
-///   must be told from "could not ask": a missing `.asc` is an answer.
+/// - Status 404 and 410 are [`ErrorKind::NotFound`]; every other failure to answer is
+///   [`ErrorKind::Network`]. "Not there" must be told from "could not ask": a missing `.asc` is an
+///   answer.
 /// - A body that ends before its announced length is [`ErrorKind::Network`], from [`Body::chunk`].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
@@ -43,7 +44,8 @@ pub struct Get<'a> {
     pub caches: Caches,
     /// Where to go on, if a part is here already.
     pub resume: Option<&'a Resume>,
-    /// What is here already; if the remote still has the same, [`Body::is_not_modified`] says so and nothing is sent.
+    /// What is here already; if the remote still has the same, [`Body::is_not_modified`] says so
+    /// and nothing is sent.
     pub known: Option<&'a Validators>,
 }
 
@@ -84,7 +86,8 @@ impl<'a> Get<'a> {
         self
     }
 
-    /// Ask only whether what is here already still holds. For transports that keep what they were sent.
+    /// Ask only whether what is here already still holds. For transports that keep what they were
+    /// sent.
     #[must_use]
     pub fn with_known(mut self, known: Option<&'a Validators>) -> Self {
         self.known = known;

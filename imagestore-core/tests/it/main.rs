@@ -1,0 +1,5 @@
+//! The resolver and the document, over sources and transports made of tables.
+
+mod document;
+mod memory;
+mod resolver;
