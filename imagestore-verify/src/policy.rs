@@ -1,0 +1,167 @@
+use std::time::{Duration, SystemTime};
+
+use crate::{
+    clock::{from_seconds, seconds},
+    error::VerifyError,
+    reason::Reason,
+    warning::Warning,
+};
+
+/// What is asked of a signature beyond the arithmetic.
+///
+/// The default is the strictest reading of every rule in POLICY.md. Each method that loosens it
+/// says what is lost.
+///
+/// # Defaults
+///
+/// The system clock, 30 minutes of skew, one signer, keys alive today, binary signatures, digests
+/// of 256 bits and more.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The time to judge at; `None` is the system clock at the moment of the check.
+    pub at: Option<SystemTime>,
+    floor: Option<SystemTime>,
+    skew: Duration,
+    signers: usize,
+    alive: Alive,
+    text: bool,
+    sha224: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Alive {
+    AtSigning,
+    Today,
+}
+
+/// A policy at one moment: every check of a run sees the same clock.
+#[derive(Clone, Debug)]
+pub(crate) struct Moment {
+    pub(crate) now: u64,
+    pub(crate) skew: u64,
+    pub(crate) signers: usize,
+    pub(crate) alive_today: bool,
+    pub(crate) text: bool,
+    pub(crate) sha224: bool,
+    pub(crate) clock_behind: Option<Warning>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            at: None,
+            floor: None,
+            skew: Duration::from_secs(30 * 60),
+            signers: 1,
+            alive: Alive::Today,
+            text: false,
+            sha224: false,
+        }
+    }
+}
+
+impl Policy {
+    /// Judges at this time instead of the system clock's.
+    #[must_use]
+    pub fn with_at(mut self, at: SystemTime) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    /// A time that is known to have passed, such as that of the newest signature seen. The clock
+    /// is never taken to be before it, so a clock that was reset revives no expired key.
+    #[must_use]
+    pub fn with_floor(mut self, floor: SystemTime) -> Self {
+        self.floor = Some(floor);
+        self
+    }
+
+    /// How far in the future a signature may be dated, for clocks that disagree; at most a day.
+    #[must_use]
+    pub fn with_skew(mut self, skew: Duration) -> Self {
+        self.skew = skew.min(Duration::from_secs(24 * 60 * 60));
+        self
+    }
+
+    /// Asks for good signatures by this many different primary keys instead of one.
+    #[must_use]
+    pub fn with_signers(mut self, signers: usize) -> Self {
+        self.signers = signers.max(1);
+        self
+    }
+
+    /// Accepts keys that have expired, or were superseded or retired, since they signed.
+    ///
+    /// For files named by an index that is itself fresh. Lost: whoever gets hold of an old key can
+    /// date new signatures back to when it was alive.
+    #[must_use]
+    pub fn with_keys_alive_at_signing(mut self) -> Self {
+        self.alive = Alive::AtSigning;
+        self
+    }
+
+    /// Accepts text signatures (type 0x01) over data whose line endings are those that were
+    /// signed or a single `\n` each.
+    ///
+    /// Lost: line endings may be changed on the way, so the same signature fits files with
+    /// different digests. Pin the digest as well.
+    #[must_use]
+    pub fn with_text_signatures(mut self) -> Self {
+        self.text = true;
+        self
+    }
+
+    /// Accepts SHA-224 digests by RSA keys.
+    ///
+    /// Lost: 112 bits of collision resistance instead of 128.
+    #[must_use]
+    pub fn with_sha224(mut self) -> Self {
+        self.sha224 = true;
+        self
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        let clock = self.at.unwrap_or_else(SystemTime::now);
+        // A caller who names the time may name any; the system clock cannot be before this code.
+        let built = self.at.is_none().then(|| from_seconds(WRITTEN));
+        let floor = [self.floor, built].into_iter().flatten().max();
+        let now = floor.map_or(clock, |floor| floor.max(clock));
+        let behind = floor.filter(|floor| clock + DAY < *floor);
+        Moment {
+            now: u64::try_from(seconds(now)).unwrap_or(0),
+            skew: self.skew.as_secs(),
+            signers: self.signers,
+            alive_today: self.alive == Alive::Today,
+            text: self.text,
+            sha224: self.sha224,
+            clock_behind: behind.map(|floor| Warning::ClockBehind { clock, floor }),
+        }
+    }
+}
+
+impl Moment {
+    /// What a date in the future means: a wrong clock, or a wrong date.
+    pub(crate) fn in_the_future(
+        &self,
+        key: crate::fingerprint::Fingerprint,
+        signed: u64,
+    ) -> VerifyError {
+        if let Some(Warning::ClockBehind { clock, floor }) = self.clock_behind {
+            return VerifyError::WrongClock { clock, floor };
+        }
+        let signed_at = from_seconds(signed);
+        let reason = Reason::SignedInFuture {
+            signed: signed_at,
+            clock: from_seconds(self.now),
+        };
+        VerifyError::NotAlive {
+            key,
+            signed_at,
+            reason,
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+// 2026-01-01, a time before this code was written.
+const WRITTEN: u64 = 1_767_225_600;

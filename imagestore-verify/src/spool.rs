@@ -1,0 +1,125 @@
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+};
+
+use bytes::Bytes;
+
+use crate::{
+    error::VerifyError,
+    streaming::{RunningCheck, StreamingCheck},
+    unverified::Unverified,
+    verified::Verified,
+};
+
+/// A file that is written and hashed in one pass, and opened when the check holds.
+///
+/// The bytes that are hashed are those that were handed in, and the file that comes out is the
+/// same open handle. Keep it in a directory nobody else can write to: a `Verified<File>` is as
+/// good as the privacy of the file.
+#[derive(Debug)]
+pub struct Spool {
+    files: Vec<File>,
+    length: u64,
+    check: RunningCheck,
+}
+
+impl Spool {
+    /// Begins with an empty file that is open for reading and writing.
+    #[must_use]
+    pub fn new(file: File, check: StreamingCheck) -> Self {
+        Self {
+            files: vec![file],
+            length: 0,
+            check: check.begin(),
+        }
+    }
+
+    /// Goes on with a file: hashes what it holds and appends after it.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn resume(mut file: File, check: StreamingCheck) -> io::Result<Self> {
+        file.seek(SeekFrom::Start(0))?;
+        let mut check = check.begin();
+        let mut buffer = vec![0; BUFFER];
+        let mut length = 0;
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    check.update_bytes(&buffer[..read]);
+                    length += read as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Self {
+            files: vec![file],
+            length,
+            check,
+        })
+    }
+
+    /// Appends bytes to the current file and hashes them.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written. The spool is of no use after that: how much of the bytes
+    /// reached the file is not known.
+    pub fn write(&mut self, bytes: &Unverified<Bytes>) -> io::Result<()> {
+        if let Some(file) = self.files.last_mut() {
+            file.write_all(bytes.peek())?;
+        }
+        self.check.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// The number of bytes in the current file.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether the current file has no byte yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Goes on in another empty file. The check is over all files, one after the other.
+    pub fn next_file(&mut self, file: File) {
+        self.files.push(file);
+        self.length = 0;
+    }
+
+    /// Brings the bytes of all files to the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses; the files are of no use after that.
+    pub fn sync_all(&self) -> io::Result<()> {
+        self.files.iter().try_for_each(File::sync_all)
+    }
+
+    /// Completes the check and opens the files, each rewound to its first byte.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold. The files are closed then; the caller deletes them.
+    pub fn finish(self) -> Result<Verified<Vec<File>>, VerifyError> {
+        let Self {
+            mut files, check, ..
+        } = self;
+        let proofs = check.finish()?;
+        for file in &mut files {
+            file.seek(SeekFrom::Start(0))?;
+        }
+        Ok(Verified::proven(files, proofs))
+    }
+}
+
+const BUFFER: usize = 128 * 1024;

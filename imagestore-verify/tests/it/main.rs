@@ -1,0 +1,3 @@
+//! Integration tests of imagestore-verify.
+
+mod round_trip;
