@@ -1,0 +1,5 @@
+//! Tests of the testkit through its public API.
+
+mod conformance;
+mod memory;
+mod server;
