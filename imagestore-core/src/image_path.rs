@@ -108,7 +108,7 @@ fn check_segment(segment: &str) -> Result<()> {
         "a path leaves its place"
     } else if segment.len() > MAX_SEGMENT_BYTES {
         "a path has a segment of more than 255 bytes"
-    } else if segment.contains('\\') || segment.chars().any(is_deceptive) {
+    } else if segment.contains(['/', '\\']) || segment.chars().any(is_deceptive) {
         "a path has a character that is not allowed in names"
     } else {
         return Ok(());
@@ -162,6 +162,8 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{text:?}");
         }
         assert!("a/".repeat(70).parse::<ImagePath>().is_err());
+        // Two segments in the place of one: printed, it would be another path.
+        assert!(ImagePath::from_segments(["a/b"]).is_err());
         assert!("a".repeat(1 << 20).parse::<ImagePath>().is_err());
     }
 
