@@ -40,27 +40,34 @@ impl Spool {
     /// # Errors
     ///
     /// When the file cannot be read.
-    pub fn resume(mut file: File, check: StreamingCheck) -> io::Result<Self> {
+    pub fn resume(file: File, check: StreamingCheck) -> io::Result<Self> {
+        let mut spool = Self { files: Vec::new(), length: 0, check: check.begin() };
+        spool.resume_next(file)?;
+        Ok(spool)
+    }
+
+    /// Goes on with a further file, as [`resume`](Self::resume) does with the first.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read. The spool is of no use after that.
+    pub fn resume_next(&mut self, mut file: File) -> io::Result<()> {
         file.seek(SeekFrom::Start(0))?;
-        let mut check = check.begin();
+        self.length = 0;
         let mut buffer = vec![0; BUFFER];
-        let mut length = 0;
         loop {
             match file.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(read) => {
-                    check.update_bytes(&buffer[..read]);
-                    length += read as u64;
+                    self.check.update_bytes(&buffer[..read]);
+                    self.length += read as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(Self {
-            files: vec![file],
-            length,
-            check,
-        })
+        self.files.push(file);
+        Ok(())
     }
 
     /// Appends bytes to the current file and hashes them.
