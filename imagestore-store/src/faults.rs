@@ -1,0 +1,39 @@
+//! Stops or spoils the work at a named step, for tests of crashes and broken disks.
+//!
+//! Only with the feature `faults`, which nothing but the tests of this crate turns on.
+
+#[cfg(feature = "faults")]
+pub use self::hook::inject;
+
+/// Is called before every step that changes the disk.
+#[cfg(not(feature = "faults"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "with the feature `faults` a step can fail"
+)]
+pub(crate) fn reached(_step: &str) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(feature = "faults")]
+pub(crate) use self::hook::reached;
+
+#[cfg(feature = "faults")]
+mod hook {
+    use std::io;
+    use std::sync::{Arc, PoisonError, RwLock};
+
+    type Hook = Arc<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
+
+    static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
+
+    /// Calls `hook` before every step that changes the disk. What it returns is the outcome of the step.
+    pub fn inject(hook: impl Fn(&str) -> io::Result<()> + Send + Sync + 'static) {
+        *HOOK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
+    }
+
+    pub(crate) fn reached(step: &str) -> io::Result<()> {
+        let hook = HOOK.read().unwrap_or_else(PoisonError::into_inner).clone();
+        hook.map_or(Ok(()), |hook| hook(step))
+    }
+}
