@@ -3,6 +3,8 @@
 //! No judgement is made here. What is parsed and hashed elsewhere comes in as bytes, and a yes or
 //! a no goes out.
 
+use std::borrow::Cow;
+
 use pgp::{
     crypto::hash::HashAlgorithm as PgpHash,
     packet::{PacketHeader, PublicKey as PgpKey},
@@ -11,7 +13,7 @@ use pgp::{
 
 use crate::{
     hash::HashAlgorithm,
-    key_packet::{KeyPacket, algorithm},
+    key_packet::{KeyPacket, Material, algorithm},
     mpi,
     signature_packet::SignaturePacket,
 };
@@ -36,9 +38,29 @@ pub(crate) fn verify(
     let Ok(length) = u32::try_from(key.body.len()) else {
         return false;
     };
+    // The library looks at the name of the digest to judge its strength, which is done elsewhere:
+    // a revocation counts whatever its digest. Only RSA puts the name into the arithmetic.
+    let name = match key.material {
+        Material::Rsa { .. } => pgp_hash(hash),
+        _ => PgpHash::Sha512,
+    };
+    let digest = widened(key, digest);
     let header = PacketHeader::new_fixed(Tag::PublicKey, length);
     PgpKey::try_from_reader(header, key.body.as_slice())
-        .is_ok_and(|key| key.verify(pgp_hash(hash), digest, &value).is_ok())
+        .is_ok_and(|key| key.verify(name, &digest, &value).is_ok())
+}
+
+/// ECDSA reads a digest as a number, which zeros in front do not change; the library insists on
+/// half the length of the field.
+fn widened<'a>(key: &KeyPacket, digest: &'a [u8]) -> Cow<'a, [u8]> {
+    let least = match key.material {
+        Material::Ecdsa { field, .. } => field.div_ceil(16),
+        _ => 0,
+    };
+    match least.checked_sub(digest.len()) {
+        None | Some(0) => Cow::Borrowed(digest),
+        Some(missing) => Cow::Owned([&vec![0; missing][..], digest].concat()),
+    }
 }
 
 fn value(signature: &SignaturePacket) -> Option<SignatureBytes> {

@@ -145,7 +145,7 @@ impl Judge<'_> {
             return;
         };
         match self.holds(signature, self.primary, subject) {
-            Some(hash) if hash.is_strong() => match class {
+            Some(hash) if is_strong(hash, self.primary) => match class {
                 Class::Certified => bindings.certified.push(binding),
                 Class::Direct => bindings.direct.push(binding),
             },
@@ -173,7 +173,7 @@ impl Judge<'_> {
                         continue;
                     };
                     let hash = self.holds(signature, self.primary, &subject);
-                    if !hash.is_some_and(HashAlgorithm::is_strong) {
+                    if !hash.is_some_and(|hash| is_strong(hash, self.primary)) {
                         continue;
                     }
                     let signs = binding.flags.is_some_and(|flags| flags & FLAG_SIGN != 0);
@@ -205,7 +205,7 @@ impl Judge<'_> {
                 continue;
             };
             let hash = self.holds(&inner, &subkey.key, subject);
-            if hash.is_some_and(HashAlgorithm::is_strong) {
+            if hash.is_some_and(|hash| is_strong(hash, &subkey.key)) {
                 found.push(Confirmation {
                     created: said.created,
                     expires: said.expires,
@@ -275,6 +275,11 @@ fn binding(signature: &SignaturePacket) -> Option<Binding> {
         flags: signature.key_flags(),
         confirmed: Vec::new(),
     })
+}
+
+/// V17, V18: for what a signature grants. What it takes away holds by any digest.
+fn is_strong(hash: HashAlgorithm, key: &KeyPacket) -> bool {
+    hash.is_strong() && key.check_digest(hash).is_ok()
 }
 
 fn revocation(signature: &SignaturePacket) -> Revocation {

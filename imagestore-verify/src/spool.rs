@@ -41,7 +41,11 @@ impl Spool {
     ///
     /// When the file cannot be read.
     pub fn resume(file: File, check: StreamingCheck) -> io::Result<Self> {
-        let mut spool = Self { files: Vec::new(), length: 0, check: check.begin() };
+        let mut spool = Self {
+            files: Vec::new(),
+            length: 0,
+            check: check.begin(),
+        };
         spool.resume_next(file)?;
         Ok(spool)
     }

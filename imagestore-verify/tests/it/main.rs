@@ -1,3 +1,6 @@
 //! Integration tests of imagestore-verify.
 
+mod corpus;
+mod forge;
 mod round_trip;
+mod shared_vectors;
