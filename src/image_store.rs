@@ -1,0 +1,185 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use imagestore_core::{
+    Error, ErrorKind, Hop, ImageRef, ListedEntries, RemoteConfig, RemoteName, Resolution, Resolver,
+    Result,
+};
+use imagestore_store::{Store, StoredImage};
+
+use crate::builder::ImageStoreBuilder;
+use crate::config::Config;
+use crate::unpacking::{UnpackOptions, UnpackedImage};
+
+/// Finds, verifies, downloads, keeps and unpacks images: everything in one handle, cheap to clone.
+///
+/// # Examples
+/// ```no_run
+/// # async fn example() -> imagestore::Result<()> {
+/// let images = imagestore::ImageStore::builder().build()?;
+/// let fetched = images.fetch(&"images:lxc-images/ubuntu/trusty/amd64/default".parse()?).await?;
+/// images.unpack(&fetched.image, "trusty".as_ref(), &imagestore::UnpackOptions::default()).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ImageStore {
+    inner: Arc<Inner>,
+}
+
+impl ImageStore {
+    /// What an image store is made with; everything has a default.
+    #[must_use]
+    pub fn builder() -> ImageStoreBuilder {
+        ImageStoreBuilder::default()
+    }
+
+    pub(crate) fn from_parts(config: Config, resolver: Resolver, store: Store) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                config,
+                resolver,
+                store,
+            }),
+        }
+    }
+
+    /// The build a reference names, and the way to it. Nothing is downloaded but indexes and keys.
+    ///
+    /// # Errors
+    /// Those of [`Resolver::resolve`], and [`ErrorKind::InvalidConfig`] if the remote is not
+    /// configured properly.
+    pub async fn resolve(&self, reference: &ImageRef) -> Result<Resolution> {
+        self.resolver_for(reference)?.resolve(reference).await
+    }
+
+    /// What lies one level below a reference.
+    ///
+    /// # Errors
+    /// As for [`ImageStore::resolve`].
+    pub async fn list(&self, reference: &ImageRef) -> Result<ListedEntries> {
+        self.resolver_for(reference)?.list(reference).await
+    }
+
+    /// The image a reference names, downloaded unless it is here already.
+    ///
+    /// A file becomes visible under its final name only after its checks have passed. Dropping the
+    /// future stops the download and keeps what arrived.
+    ///
+    /// # Errors
+    /// Those of [`ImageStore::resolve`] and [`Store::fetch`].
+    pub async fn fetch(&self, reference: &ImageRef) -> Result<Fetched> {
+        let resolution = self.resolve(reference).await?;
+        let image = self.fetch_resolved(&resolution).await?;
+        Ok(Fetched {
+            image,
+            hops: resolution.hops,
+        })
+    }
+
+    /// The image of an earlier [`ImageStore::resolve`], downloaded unless it is here already.
+    ///
+    /// # Errors
+    /// Those of [`Store::fetch`].
+    pub async fn fetch_resolved(&self, resolution: &Resolution) -> Result<StoredImage> {
+        let Some(last) = resolution.hops.last() else {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "the way to the image is empty",
+            ));
+        };
+        let context = self.inner.resolver.context();
+        self.inner
+            .store
+            .fetch(context, &last.remote, &resolution.image)
+            .await
+    }
+
+    /// Unpacks an image into `target`, which must not exist or be empty.
+    ///
+    /// The metadata come to lie in `target/metadata` and the root file system in `target/rootfs`.
+    /// Everything is put into a directory beside `target` first and renamed at the end, so that
+    /// `target` is there whole or not at all. Dropping the future stops the work and removes what
+    /// was done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if the target is in use, [`ErrorKind::Malformed`],
+    /// [`ErrorKind::Unsafe`] or [`ErrorKind::TooLarge`] if an archive is not acceptable,
+    /// [`ErrorKind::Storage`] if the disk is not.
+    pub async fn unpack(
+        &self,
+        image: &StoredImage,
+        target: &Path,
+        options: &UnpackOptions,
+    ) -> Result<UnpackedImage> {
+        let progress = Arc::clone(self.inner.resolver.context().progress());
+        crate::unpacking::unpack(image, target, options, progress).await
+    }
+
+    /// Where images are kept.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The configuration in use.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// The remote of this name, with its keys and certificates read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] if there is none, or if it is not configured properly.
+    pub fn remote(&self, name: &RemoteName) -> Result<RemoteConfig> {
+        match self.inner.config.remote(name) {
+            Some(remote) => remote,
+            None => {
+                let names: Vec<_> = self
+                    .inner
+                    .config
+                    .remotes()
+                    .keys()
+                    .map(RemoteName::as_str)
+                    .collect();
+                let remedy = match names.is_empty() {
+                    true => "no remotes are configured".to_owned(),
+                    false => format!("remotes here are {}", names.join(", ")),
+                };
+                Err(Error::new(ErrorKind::InvalidConfig, "no such remote")
+                    .with_subject(format_args!("`{name}`"))
+                    .with_remedy(remedy))
+            }
+        }
+    }
+
+    /// The resolver with the one remote that is asked first. Others are not read: a key file that
+    /// is missing is the matter of its own remote.
+    fn resolver_for(&self, reference: &ImageRef) -> Result<Resolver> {
+        let resolver = self.inner.resolver.clone();
+        match reference.remote().or(self.inner.config.default_remote()) {
+            Some(name) => Ok(resolver
+                .with_remote(self.remote(name)?)
+                .with_default(Some(name.clone()))),
+            None => Ok(resolver),
+        }
+    }
+}
+
+/// An image that is here and checked, and the way to it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// The image.
+    pub image: StoredImage,
+    /// The remotes asked, in order.
+    pub hops: Vec<Hop>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    resolver: Resolver,
+    store: Store,
+}

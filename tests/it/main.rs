@@ -1,0 +1,11 @@
+//! The whole way, from a reference to a directory, over real TLS on loopback.
+
+mod attacks;
+mod config;
+mod examples;
+mod fetch;
+mod gnupg;
+mod real_vectors;
+mod surface;
+mod trees;
+mod world;
