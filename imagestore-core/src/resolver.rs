@@ -92,7 +92,7 @@ impl Resolver {
                         hops: walk.hops,
                     });
                 }
-                Step::Next(referral) => walk.follow(referral, &self.context)?,
+                Step::Next(referral) => walk.follow(*referral, &self.context)?,
             }
         }
     }
@@ -114,7 +114,7 @@ impl Resolver {
                         hops: walk.hops,
                     });
                 }
-                Step::Next(referral) => walk.follow(referral, &self.context)?,
+                Step::Next(referral) => walk.follow(*referral, &self.context)?,
             }
         }
     }
@@ -267,13 +267,13 @@ fn refused(from: &RemoteConfig, to: &RemoteConfig, what: &str) -> Error {
 
 enum Step<T> {
     Done(Verified<T>),
-    Next(Referral),
+    Next(Box<Referral>),
 }
 
 fn split_lookup(answer: Verified<Lookup>) -> Step<Image> {
     match answer.try_map(|lookup| match lookup {
         Lookup::Image(image) => Ok(*image),
-        Lookup::Referral(referral) => Err(*referral),
+        Lookup::Referral(referral) => Err(referral),
     }) {
         Ok(image) => Step::Done(image),
         Err(referral) => Step::Next(referral),
@@ -283,7 +283,7 @@ fn split_lookup(answer: Verified<Lookup>) -> Step<Image> {
 fn split_listing(answer: Verified<Listing>) -> Step<Vec<Entry>> {
     match answer.try_map(|listing| match listing {
         Listing::Entries(entries) => Ok(entries),
-        Listing::Referral(referral) => Err(*referral),
+        Listing::Referral(referral) => Err(referral),
     }) {
         Ok(entries) => Step::Done(entries),
         Err(referral) => Step::Next(referral),
