@@ -238,4 +238,30 @@ mod tests {
         assert!(Reach::Any.covers("127.0.0.1".parse().expect("an address")));
         assert!(!Reach::From(Public).covers("127.0.0.1".parse().expect("an address")));
     }
+
+    #[tokio::test]
+    async fn resolves_this_machine_without_asking_and_only_within_reach() {
+        let found = |name: &str, reach| {
+            let resolving = Resolver(reach).resolve(name.parse().expect(name));
+            async {
+                resolving
+                    .await
+                    .map(Iterator::collect::<Vec<_>>)
+                    .map_err(|e| e.to_string())
+            }
+        };
+        let here: Vec<SocketAddr> = vec![
+            (Ipv4Addr::LOCALHOST, 0).into(),
+            (Ipv6Addr::LOCALHOST, 0).into(),
+        ];
+        for name in ["localhost", "no-such-name.localhost", "LocalHost."] {
+            assert_eq!(found(name, Reach::Any).await, Ok(here.clone()));
+            assert_eq!(
+                found(name, Reach::From(Class::Loopback)).await,
+                Ok(here.clone())
+            );
+            let refused = format!("{name} stands for the loopback address 127.0.0.1");
+            assert_eq!(found(name, Reach::From(Class::Public)).await, Err(refused));
+        }
+    }
 }

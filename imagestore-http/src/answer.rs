@@ -1,3 +1,5 @@
+use std::time::SystemTime;
+
 use futures_util::stream;
 use imagestore_core::{Body, ErrorKind, Result, Resume};
 use imagestore_verify::Channel;
@@ -5,7 +7,6 @@ use reqwest::StatusCode;
 use reqwest::header::{
     CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, RETRY_AFTER, TRANSFER_ENCODING,
 };
-use std::time::SystemTime;
 use tokio::time::Instant;
 
 use crate::errors::Way;
@@ -28,13 +29,15 @@ pub(crate) struct Answer {
 pub(crate) struct Asked<'a> {
     pub(crate) resume: Option<&'a Resume>,
     pub(crate) if_changed: bool,
+    /// What was wrong with the part that was sent before, if one was.
+    pub(crate) wrong_part: Option<&'a str>,
 }
 
 /// What comes of an answer.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// This body.
-    Body(Body),
+    Body(Box<Body>),
     /// A part that does not fit: the whole must be asked for. The reason.
     WrongPart(String),
 }
@@ -52,25 +55,30 @@ impl Answer {
         match (self.response.status().as_u16(), asked.resume) {
             (200, _) => {
                 let length = self.announced();
-                Ok(Outcome::Body(self.arriving(0, length, options)))
+                Ok(Outcome::Body(Box::new(self.arriving(0, length, options))))
             }
             (206, Some(resume)) => Ok(match place_of_part(headers, resume) {
                 Place::At { offset, length } => {
-                    Outcome::Body(self.arriving(offset, Some(length), options))
+                    Outcome::Body(Box::new(self.arriving(offset, Some(length), options)))
                 }
                 Place::End => Outcome::WrongPart("sent nothing".to_owned()),
                 Place::Wrong(reason) => Outcome::WrongPart(reason),
             }),
             (206, None) => {
-                let message = "sent a part although the whole was asked for";
+                let message = match asked.wrong_part {
+                    Some(before) => format!("{before}, and a part again when asked for the whole"),
+                    None => "sent a part although the whole was asked for".to_owned(),
+                };
                 Err(self.way.error(ErrorKind::Network, message).into())
             }
             (416, Some(resume)) => Ok(match place_of_none(headers, resume) {
-                Place::End => Outcome::Body(self.empty().with_offset(resume.offset)),
+                Place::End => Outcome::Body(Box::new(self.empty().with_offset(resume.offset))),
                 Place::Wrong(reason) => Outcome::WrongPart(reason),
                 Place::At { .. } => Outcome::WrongPart("sent no part".to_owned()),
             }),
-            (304, _) if asked.if_changed => Ok(Outcome::Body(self.empty().with_not_modified())),
+            (304, _) if asked.if_changed => {
+                Ok(Outcome::Body(Box::new(self.empty().with_not_modified())))
+            }
             _ => Err(self.failure()),
         }
     }

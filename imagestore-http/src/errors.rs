@@ -99,15 +99,15 @@ impl Way {
         let host = authority(self.url());
         let seen = disbelieved.seen;
         match &disbelieved.why {
-            Why::NotHeld(_) => self.error(
+            Why::KeyAbsent(_) => self.error(
                 ErrorKind::Untrusted,
                 format!("{host} does not hold the key of the certificate it shows, sha256:{seen}"),
             ),
-            why @ Why::NotPinned(_) => self.error(
+            why @ Why::Unpinned(_) => self.error(
                 ErrorKind::Untrusted,
                 format!("the certificate of {host}, sha256:{seen}, {why}"),
             ),
-            why @ Why::NotVouched(_) => self
+            why @ Why::Unvouched(_) => self
                 .error(
                     ErrorKind::Untrusted,
                     format!("the certificate of {host}, sha256:{seen}, {why}"),
@@ -221,3 +221,89 @@ fn chain<'a>(
 }
 
 const LONGEST_CHAIN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::addresses::{Class, Reach, Resolver};
+
+    fn way(asked: &[&str]) -> Way {
+        let asked = asked.iter().map(|url| url.parse().expect(url)).collect();
+        Way {
+            asked,
+            proxy: None,
+            socket: None,
+            tried: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_a_name_of_a_private_address_is_told_as_such() {
+        // As a name server would have it that points a public name at this machine.
+        let resolver = Arc::new(Resolver(Reach::From(Class::Public)));
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(no_tls())
+            .no_proxy()
+            .dns_resolver(resolver)
+            .build()
+            .expect("plain options");
+        let url = "http://evil.localhost:1/x";
+        let cause = client.get(url).send().await.expect_err("out of reach");
+        let failure = way(&["http://a.example/f", url]).unanswered(Stage::Connection, &cause);
+        assert_eq!(failure.again, Again::No);
+        assert_eq!(failure.error.kind(), ErrorKind::Network);
+        assert_eq!(
+            failure.error.to_string(),
+            "a redirect leads into a network apart: evil.localhost stands for the loopback address \
+             127.0.0.1, redirected from http://a.example/f: http://evil.localhost:1/x"
+        );
+    }
+
+    #[test]
+    fn says_every_thing_once_and_in_small_letters() {
+        let below = Cause {
+            line: "Connection refused".to_owned(),
+            below: None,
+        };
+        let again = Cause {
+            line: "tcp: connection refused".to_owned(),
+            below: Some(below.into()),
+        };
+        let top = Cause {
+            line: "cannot connect".to_owned(),
+            below: Some(again.into()),
+        };
+        let error = caused(
+            way(&["https://a.example/f"]).error(ErrorKind::Network, "cannot connect"),
+            &top,
+        );
+        let lines: Vec<String> = error
+            .source()
+            .into_iter()
+            .flat_map(chain)
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(lines, ["tcp: connection refused"]);
+        assert_eq!(error.to_string(), "cannot connect: https://a.example/f");
+    }
+
+    #[test]
+    fn shows_no_secrets_of_a_url() {
+        let url = "https://u:p@a.example:444/x?secret=1#f"
+            .parse()
+            .expect("a URL");
+        assert_eq!(shown(&url), "https://a.example:444/x?…");
+        assert_eq!(authority(&url), "a.example:444");
+    }
+
+    fn no_tls() -> rustls::ClientConfig {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has them")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth()
+    }
+}

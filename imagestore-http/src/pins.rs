@@ -43,10 +43,10 @@ impl ServerCertVerifier for Judge {
         let seen = Sha256::of(leaf);
         match &self.belief {
             Belief::Pinned(pins) if pins.contains(&seen) => Ok(ServerCertVerified::assertion()),
-            Belief::Pinned(pins) => Err(disbelieve(seen, Why::NotPinned(pins.clone()))),
+            Belief::Pinned(pins) => Err(disbelieve(seen, Why::Unpinned(pins.clone()))),
             Belief::Vouched(authorities) => authorities
                 .verify_server_cert(leaf, intermediates, name, ocsp, now)
-                .map_err(|error| disbelieve(seen, Why::NotVouched(reason(&error)))),
+                .map_err(|error| disbelieve(seen, Why::Unvouched(reason(&error)))),
         }
     }
 
@@ -57,7 +57,7 @@ impl ServerCertVerifier for Judge {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         verify_tls12_signature(message, leaf, signature, &self.algorithms)
-            .map_err(|error| disbelieve(Sha256::of(leaf), Why::NotHeld(reason(&error))))
+            .map_err(|error| disbelieve(Sha256::of(leaf), Why::KeyAbsent(reason(&error))))
     }
 
     fn verify_tls13_signature(
@@ -67,7 +67,7 @@ impl ServerCertVerifier for Judge {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
         verify_tls13_signature(message, leaf, signature, &self.algorithms)
-            .map_err(|error| disbelieve(Sha256::of(leaf), Why::NotHeld(reason(&error))))
+            .map_err(|error| disbelieve(Sha256::of(leaf), Why::KeyAbsent(reason(&error))))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -87,20 +87,20 @@ pub(crate) struct Disbelieved {
 #[derive(Debug)]
 pub(crate) enum Why {
     /// The server does not prove that it holds the key.
-    NotHeld(String),
+    KeyAbsent(String),
     /// It is none of these.
-    NotPinned(Vec<Sha256>),
+    Unpinned(Vec<Sha256>),
     /// No authority vouches for it.
-    NotVouched(String),
+    Unvouched(String),
 }
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotHeld(reason) => {
+            Self::KeyAbsent(reason) => {
                 write!(f, "is shown without proof that its key is there: {reason}")
             }
-            Self::NotPinned(pins) => {
+            Self::Unpinned(pins) => {
                 f.write_str("is not pinned; pinned: ")?;
                 for (index, pin) in pins.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
@@ -111,7 +111,7 @@ impl fmt::Display for Why {
                 }
                 Ok(())
             }
-            Self::NotVouched(reason) => f.write_str(reason),
+            Self::Unvouched(reason) => f.write_str(reason),
         }
     }
 }
@@ -136,7 +136,7 @@ fn reason(error: &TlsError) -> String {
             "is for another name".to_owned()
         }
         CertificateError::UnknownIssuer => "is signed by no known authority".to_owned(),
-        CertificateError::BadSignature => "its signature does not hold".to_owned(),
+        CertificateError::BadSignature => "is not signed by the authority it names".to_owned(),
         CertificateError::Other(OtherError(error)) => {
             format!("is not acceptable ({})", lower_first(&error.to_string()))
         }

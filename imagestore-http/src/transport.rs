@@ -33,7 +33,7 @@ use crate::socket;
 /// ```
 /// use std::time::Duration;
 ///
-/// use imagestore_http::{HttpOptions, HttpTransport};
+/// use imagestore_http::{HttpOptions, HttpTransport, Proxy};
 ///
 /// let mut options = HttpOptions::default();
 /// options.idle = Duration::from_secs(10);
@@ -62,10 +62,12 @@ impl HttpTransport {
     async fn ask(&self, request: Get<'_>, deadline: Option<Instant>) -> Result<Body> {
         let mut tries = Tries::new(self.options());
         let mut resume = request.resume.filter(|resume| resume.offset > 0);
+        let mut wrong_part = None;
         loop {
             let asked = Asked {
                 resume,
                 if_changed: request.known.is_some(),
+                wrong_part: wrong_part.as_deref(),
             };
             let hops = Hops::new(&request, tries.done() + 1, deadline);
             let outcome = match self.follow(&request, resume, hops).await {
@@ -73,9 +75,9 @@ impl HttpTransport {
                 Err(failure) => Err(failure),
             };
             match outcome {
-                Ok(Outcome::Body(body)) => return Ok(body),
+                Ok(Outcome::Body(body)) => return Ok(*body),
                 // Once: without a range there is no part that could be wrong.
-                Ok(Outcome::WrongPart(_)) => resume = None,
+                Ok(Outcome::WrongPart(reason)) => (resume, wrong_part) = (None, Some(reason)),
                 Err(failure) => match tries.next(failure.again) {
                     Some(pause) => sleep(pause).await,
                     None => return Err(failure.error),
