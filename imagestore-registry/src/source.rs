@@ -88,31 +88,38 @@ impl Registry {
     /// [`ErrorKind::Untrusted`], [`ErrorKind::RolledBack`], [`ErrorKind::Expired`] or
     /// [`ErrorKind::Malformed`] if it is not to be believed, and those of the transport.
     pub async fn index(&self) -> Result<Verified<Index>> {
-        let url = self.remote.url().document(INDEX)?;
-        let now = self.context.now();
-        Document::new(&self.context, &self.remote, INDEX)?
-            .fetch(|bytes| {
-                let index =
-                    Index::parse(bytes).map_err(|cause| Error::from(cause).with_subject(&url))?;
-                if let Some(warning) = index
-                    .check_time(now)
-                    .map_err(|error| error.with_subject(&url))?
-                {
-                    self.context.tell(Event::Warning {
-                        text: &format!("{warning}: {url}"),
-                    });
-                }
-                let (generated_at, serial) = (index.generated_at(), index.serial());
-                let counters = [("generated_at", generated_at), ("serial", serial)];
-                Ok(counters.into_iter().fold(
-                    Parsed::new(index),
-                    |parsed, (name, value)| match value {
-                        Some(value) => parsed.with_counter(name, value),
-                        None => parsed,
-                    },
-                ))
-            })
+        let document = Document::new(&self.context, &self.remote, INDEX)?;
+        document
+            .fetch(|bytes| self.parse(bytes))
             .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::NotFound => Error::new(ErrorKind::NotFound, "there is no registry")
+                    .with_subject(self.remote.url())
+                    .with_source(error),
+                _ => error,
+            })
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Parsed<Index>> {
+        let url = self.remote.url().document(INDEX)?;
+        let index = Index::parse(bytes).map_err(|cause| Error::from(cause).with_subject(&url))?;
+        let warning = index.check_time(self.context.now());
+        if let Some(warning) = warning.map_err(|error| error.with_subject(&url))? {
+            self.context.tell(Event::Warning {
+                text: &format!("{warning}: {url}"),
+            });
+        }
+        let counters = [
+            ("generated_at", index.generated_at()),
+            ("serial", index.serial()),
+        ];
+        let mut parsed = Parsed::new(index);
+        for (name, value) in counters {
+            if let Some(value) = value {
+                parsed = parsed.with_counter(name, value);
+            }
+        }
+        Ok(parsed)
     }
 
     /// The referral to a server, with the keys and certificates the registry has for it.

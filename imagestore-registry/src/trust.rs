@@ -23,6 +23,7 @@ pub(crate) async fn fetch_key(
                 .map_err(|error| error.with_subject(subject))
         })
         .await
+        .map_err(|error| lacking(path, error))
 }
 
 /// The digest of the certificate at `path` on the registry, checked with the keys of the registry.
@@ -45,6 +46,20 @@ pub(crate) async fn fetch_certificate(
                 .map_err(|error| error.with_subject(short(path)))
         })
         .await
+        .map_err(|error| lacking(path, error))
+}
+
+/// A server whose key is not there is no server that is not there.
+fn lacking(path: &str, cause: Error) -> Error {
+    if cause.kind() != ErrorKind::NotFound {
+        return cause;
+    }
+    Error::new(
+        ErrorKind::Untrusted,
+        "the registry lacks a key or certificate it names",
+    )
+    .with_subject(short(path))
+    .with_source(cause)
 }
 
 fn document<'a>(

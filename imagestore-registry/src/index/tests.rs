@@ -271,3 +271,46 @@ fn an_index_counts_until_it_expires() {
         "the registry index was generated in the future, at 1000000; it is 913599"
     );
 }
+
+#[test]
+fn no_bytes_make_it_panic() {
+    let seed = br#"{"version": 1, "generated_at": 20, "serial": 3, "servers": [{"name": "a", "url": "https+lxd://a",
+        "description.fr": "x", "arguments": [{"k": "v"}], "mirrors": ["https://m"], "trusted_keys": ["/keys/0x0"],
+        "revoked_keys": [], "min_client_ver": 1}], "aliases": {"a/b": {"server": "a", "arguments": null}}}"#;
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).expect("smaller than a usize")
+    };
+    let mut accepted = 0;
+    for _ in 0..20_000 {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=next(3) {
+            let (at, from) = (next(bytes.len()), next(bytes.len()));
+            match next(6) {
+                0 => bytes.truncate(at + 1),
+                1 => bytes.extend_from_within(at.min(from)..at.max(from)),
+                2 => bytes[at] ^= 1 << next(8),
+                _ => bytes[at] = b"0123456789abc:/. "[next(17)],
+            }
+        }
+        let Ok(index) = Index::parse(&bytes) else {
+            continue;
+        };
+        accepted += 1;
+        for server in index.servers() {
+            assert!(ImagePath::from_segments([server.name()]).is_ok());
+            server
+                .check()
+                .map_or_else(|error| error.to_string(), |url| url.to_string());
+            server
+                .remote_name()
+                .expect("every name has a form that is valid");
+        }
+        let entries = index.entries(&ImagePath::default(), None);
+        assert!(entries.len() <= index.servers().len() + index.aliases.len());
+    }
+    assert!(accepted > 1000, "{accepted} were accepted");
+}
