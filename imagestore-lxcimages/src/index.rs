@@ -1,3 +1,5 @@
+use std::fmt;
+
 use imagestore_core::{BaseUrl, ImagePath};
 
 use crate::error::ParseError;
@@ -217,6 +219,16 @@ impl<'a> Line<'a> {
     pub(crate) fn plain_path(&self) -> &'a str {
         let path = self.path.strip_prefix('/').unwrap_or(self.path);
         path.strip_suffix('/').unwrap_or(path)
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    /// The line as it stands in an index, without its end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for column in self.columns() {
+            write!(f, "{column};")?;
+        }
+        write!(f, "{};{}", self.build, self.path)
     }
 }
 

@@ -291,3 +291,33 @@ fn lists_one_level_sorted() {
         assert_eq!(error.to_string(), message);
     }
 }
+
+#[test]
+fn an_index_full_of_traps_gives_an_error_for_each_and_a_listing_of_none() {
+    let text = "ubuntu;trusty;amd64;default;20150427_03:49;/images/../../etc/
+ubuntu;trusty;i386;default;20150427_03:49;//evil.example/x/
+ubuntu;trusty;armhf;default;20150427_03:49;https://evil.example/x/
+../../x;trusty;amd64;default;20150427_03:49;/images/x/
+ubuntu;trusty;amd64;default;../../../tmp/x;/images/x/
+ubuntu;trusty;amd64;\x1b[31mred;20150427_03:49;/images/x/
+";
+    for name in [
+        "ubuntu/trusty/amd64",
+        "ubuntu/trusty/i386",
+        "ubuntu/trusty/armhf",
+    ] {
+        assert_eq!(
+            find(text, name).expect_err(name).kind(),
+            ErrorKind::Unsafe,
+            "{name}"
+        );
+    }
+    for name in ["x/trusty/amd64", "ubuntu/trusty/amd64/red"] {
+        assert_eq!(
+            find(text, name).expect_err(name).kind(),
+            ErrorKind::Malformed,
+            "{name}"
+        );
+    }
+    assert!(index(text).below(&ImagePath::default()).is_err());
+}

@@ -10,15 +10,7 @@ fn parse(text: impl AsRef<[u8]>) -> Index {
 }
 
 fn printed(index: &Index) -> String {
-    let line = |line: Line<'_>| {
-        format!(
-            "{};{};{}\n",
-            line.columns().join(";"),
-            line.build,
-            line.path
-        )
-    };
-    index.lines().map(line).collect()
+    index.lines().map(|line| format!("{line}\n")).collect()
 }
 
 #[test]
@@ -206,4 +198,45 @@ fn reads_a_quarter_of_a_million_lines_in_linear_time_and_bounded_memory() {
     assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
     assert!(index.text.len() < text.len());
     assert!(size_of::<Row>() <= 40);
+}
+
+#[test]
+fn whatever_is_accepted_prints_as_what_it_is() {
+    let seeds = [
+        PLAIN.as_bytes(),
+        b"a;b;c;d;2024-03-13;images/x\r\n# c\n;;;;;;\n\xef\xbb\xbf\n",
+        b"a;b;c;d;../x;/../y\n\0\n\xff;\n//e;\x1b;%2e;\\;?;#\n",
+    ];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).expect("smaller than a usize")
+    };
+    let mut accepted = 0;
+    for round in 0..20_000 {
+        let mut bytes = seeds[round % seeds.len()].to_vec();
+        for _ in 0..=next(4) {
+            let (at, from) = (next(bytes.len()), next(bytes.len()));
+            match next(4) {
+                0 => bytes[at] = b";/.\n\r\0 #\xff"[next(9)],
+                1 => bytes.truncate(at + 1),
+                2 => bytes.extend_from_within(at.min(from)..at.max(from)),
+                _ => bytes[at] ^= 1 << next(8),
+            }
+        }
+        let Ok(index) = Index::parse(&bytes, 1000) else {
+            continue;
+        };
+        accepted += 1;
+        assert_eq!(index.skipped() + index.lines().count(), index.line_count());
+        for line in index.lines() {
+            let again = parse(line.to_string());
+            let again: Vec<_> = again.lines().map(|again| again.to_string()).collect();
+            assert_eq!(again, [line.to_string()]);
+            assert!(ground().document(&line.file("x")).is_ok(), "{line}");
+        }
+    }
+    assert!(accepted > 5000, "{accepted} were accepted");
 }

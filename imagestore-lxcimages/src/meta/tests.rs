@@ -236,3 +236,74 @@ fn keeps_the_config_as_it_stands_beside_its_settings() {
     assert_eq!(asked, ["lxc.hook.start"]);
     assert_eq!(metadata.fstab(), Some(&b"none proc proc 0 0\n"[..]));
 }
+
+#[test]
+fn no_bytes_make_it_panic() {
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut next = |below: usize| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        usize::try_from(random % below as u64).expect("smaller than a usize")
+    };
+    let words: [&[u8]; 14] = [
+        b"lxc.arch",
+        b" = ",
+        b"=",
+        b"\n",
+        b"\r\n",
+        b"'",
+        b"\"",
+        b"\xff",
+        b"\0",
+        b"1712898008",
+        b"-",
+        b"/..",
+        b"20240313_0500",
+        b"lxc.include = LXC_TEMPLATE_CONFIG/",
+    ];
+    let names = [
+        "config",
+        "config-user",
+        "config-user.4",
+        "expiry",
+        "templates",
+        "excludes-user",
+        "create-message",
+    ];
+    let mut read = 0;
+    for _ in 0..20_000 {
+        let members: Vec<_> = names
+            .iter()
+            .map(|name| {
+                (
+                    *name,
+                    (0..next(6))
+                        .map(|_| words[next(words.len())])
+                        .collect::<Vec<_>>()
+                        .concat(),
+                )
+            })
+            .collect();
+        let Ok(metadata) = Metadata::from_members(members, Mode::User, Some(4)) else {
+            continue;
+        };
+        read += 1;
+        assert!(
+            metadata
+                .config()
+                .iter()
+                .all(|line| line.key.starts_with("lxc."))
+        );
+        assert!(metadata.templates().iter().all(|path| !path.is_empty()));
+        let message = metadata.printable_message().expect("there is one");
+        assert!(
+            message
+                .iter()
+                .all(|line| !line.chars().any(char::is_control))
+        );
+        let said = metadata.agrees_with_build("20240313_05:00");
+        assert_eq!(said, metadata.agrees_with_build("20240313_05:00"));
+    }
+    assert!(read > 1000, "{read} were read");
+}
