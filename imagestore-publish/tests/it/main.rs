@@ -1,0 +1,9 @@
+//! Tests of published trees: what is in them, and what other tools make of them.
+
+mod lxc_download;
+mod lxc_images;
+mod packing;
+mod refusals;
+mod registry;
+mod support;
+mod tools;
