@@ -74,6 +74,8 @@ impl HashAlgorithm {
 /// A running digest. It can be cloned, which is how a check is kept to go back to.
 #[derive(Clone, Debug)]
 pub(crate) enum Hasher {
+    /// Looks for the marks of collision attacks on the way.
+    Sha1(Box<sha1_checked::Sha1>),
     Sha224(sha2::Sha224),
     Sha256(sha2::Sha256),
     Sha384(sha2::Sha384),
@@ -83,21 +85,23 @@ pub(crate) enum Hasher {
 }
 
 impl Hasher {
-    /// `None` for the algorithms that are never accepted for data.
+    /// `None` for the algorithms that are never accepted for data, under any policy.
     pub(crate) fn new(algorithm: HashAlgorithm) -> Option<Self> {
         Some(match algorithm {
+            HashAlgorithm::Sha1 => Self::Sha1(Box::default()),
             HashAlgorithm::Sha224 => Self::Sha224(sha2::Sha224::new()),
             HashAlgorithm::Sha256 => Self::Sha256(sha2::Sha256::new()),
             HashAlgorithm::Sha384 => Self::Sha384(sha2::Sha384::new()),
             HashAlgorithm::Sha512 => Self::Sha512(sha2::Sha512::new()),
             HashAlgorithm::Sha3_256 => Self::Sha3_256(sha3::Sha3_256::new()),
             HashAlgorithm::Sha3_512 => Self::Sha3_512(sha3::Sha3_512::new()),
-            HashAlgorithm::Md5 | HashAlgorithm::Ripemd160 | HashAlgorithm::Sha1 => return None,
+            HashAlgorithm::Md5 | HashAlgorithm::Ripemd160 => return None,
         })
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
+            Self::Sha1(hasher) => sha2::Digest::update(&mut **hasher, bytes),
             Self::Sha224(hasher) => hasher.update(bytes),
             Self::Sha256(hasher) => hasher.update(bytes),
             Self::Sha384(hasher) => hasher.update(bytes),
@@ -107,14 +111,19 @@ impl Hasher {
         }
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
-        match self {
+    /// The digest; `None` when the input carries the marks of a collision attack on SHA-1.
+    pub(crate) fn finish(self) -> Option<Vec<u8>> {
+        Some(match self {
+            Self::Sha1(hasher) => match hasher.try_finalize() {
+                sha1_checked::CollisionResult::Ok(digest) => digest.to_vec(),
+                _ => return None,
+            },
             Self::Sha224(hasher) => hasher.finalize().to_vec(),
             Self::Sha256(hasher) => hasher.finalize().to_vec(),
             Self::Sha384(hasher) => hasher.finalize().to_vec(),
             Self::Sha512(hasher) => hasher.finalize().to_vec(),
             Self::Sha3_256(hasher) => hasher.finalize().to_vec(),
             Self::Sha3_512(hasher) => hasher.finalize().to_vec(),
-        }
+        })
     }
 }

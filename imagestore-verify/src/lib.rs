@@ -9,6 +9,8 @@
 //!
 //! Bytes from outside are born [`Unverified`]: they can be counted, joined and spooled to disk,
 //! not read. A check turns them into [`Verified`], which carries its [`Proof`]s along.
+//!
+#![doc = include_str!("../POLICY.md")]
 
 mod armor;
 mod backend;
@@ -52,7 +54,7 @@ pub use policy::Policy;
 pub use proof::{Channel, Proof, SignatureProof, trust_channel};
 pub use reason::Reason;
 pub use signature::{DetachedSignature, Framing};
-pub use spool::Spool;
+pub use spool::{Checkpoint, Spool};
 pub use streaming::StreamingCheck;
 pub use unverified::Unverified;
 pub use verified::Verified;

@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 use crate::{
     clock::{from_seconds, seconds},
     error::VerifyError,
+    fingerprint::Fingerprint,
     reason::Reason,
     warning::Warning,
 };
@@ -26,6 +27,7 @@ pub struct Policy {
     alive: Alive,
     text: bool,
     sha224: bool,
+    old_sha1: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +45,7 @@ pub(crate) struct Moment {
     pub(crate) alive_today: bool,
     pub(crate) text: bool,
     pub(crate) sha224: bool,
+    pub(crate) old_sha1: bool,
     pub(crate) clock_behind: Option<Warning>,
 }
 
@@ -56,6 +59,7 @@ impl Default for Policy {
             alive: Alive::Today,
             text: false,
             sha224: false,
+            old_sha1: false,
         }
     }
 }
@@ -120,6 +124,18 @@ impl Policy {
         self
     }
 
+    /// Accepts SHA-1 over data, when the signature is dated before 2020 and its key is
+    /// [pinned](crate::Keyring::pinned).
+    ///
+    /// For archives of 2013 to 2015, such as the first keyrings of system-image. Lost: whoever
+    /// could get a file of their making signed before 2020 may have a second file with the same
+    /// digest. Files that bear the marks of the known attacks are refused. Pin the digest as well.
+    #[must_use]
+    pub fn with_sha1_before_2020(mut self) -> Self {
+        self.old_sha1 = true;
+        self
+    }
+
     pub(crate) fn moment(&self) -> Moment {
         let clock = self.at.unwrap_or_else(SystemTime::now);
         // A caller who names the time may name any; the system clock cannot be before this code.
@@ -134,6 +150,7 @@ impl Policy {
             alive_today: self.alive == Alive::Today,
             text: self.text,
             sha224: self.sha224,
+            old_sha1: self.old_sha1,
             clock_behind: behind.map(|floor| Warning::ClockBehind { clock, floor }),
         }
     }
@@ -141,11 +158,7 @@ impl Policy {
 
 impl Moment {
     /// What a date in the future means: a wrong clock, or a wrong date.
-    pub(crate) fn in_the_future(
-        &self,
-        key: crate::fingerprint::Fingerprint,
-        signed: u64,
-    ) -> VerifyError {
+    pub(crate) fn in_the_future(&self, key: Fingerprint, signed: u64) -> VerifyError {
         if let Some(Warning::ClockBehind { clock, floor }) = self.clock_behind {
             return VerifyError::WrongClock { clock, floor };
         }

@@ -1,13 +1,14 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 
 use crate::{
     error::VerifyError,
-    streaming::{RunningCheck, StreamingCheck},
+    streaming::{Hashes, RunningCheck, StreamingCheck},
     unverified::Unverified,
     verified::Verified,
 };
@@ -22,6 +23,34 @@ pub struct Spool {
     files: Vec<File>,
     length: u64,
     check: RunningCheck,
+    identity: Arc<()>,
+}
+
+/// A place in a [`Spool`] to go back to: the length of its file, and every digest at that byte.
+///
+/// It is of use to the spool it was taken from only, and never written to disk: a digest that was
+/// kept elsewhere would vouch for bytes that nobody reads again. A file that outlives its spool is
+/// hashed anew by [`Spool::resume`].
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    hashes: Hashes,
+    files: usize,
+    length: u64,
+    identity: Arc<()>,
+}
+
+impl Checkpoint {
+    /// The number of bytes the current file had.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether the current file had no byte.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
 }
 
 impl Spool {
@@ -32,6 +61,7 @@ impl Spool {
             files: vec![file],
             length: 0,
             check: check.begin(),
+            identity: Arc::new(()),
         }
     }
 
@@ -45,6 +75,7 @@ impl Spool {
             files: Vec::new(),
             length: 0,
             check: check.begin(),
+            identity: Arc::new(()),
         };
         spool.resume_next(file)?;
         Ok(spool)
@@ -86,6 +117,39 @@ impl Spool {
         }
         self.check.update(bytes);
         self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Remembers this place, to go back to when what follows has to be asked for again.
+    #[must_use]
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            hashes: self.check.save(),
+            files: self.files.len(),
+            length: self.length,
+            identity: Arc::clone(&self.identity),
+        }
+    }
+
+    /// Goes back: cuts the current file to the length it had, and takes the digests of that byte.
+    /// Nothing is hashed twice.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`] for a checkpoint of another spool or another file; else
+    /// when the file cannot be cut. The spool is of no use after that.
+    pub fn rewind(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let same = Arc::ptr_eq(&self.identity, &checkpoint.identity);
+        if !same || self.files.len() != checkpoint.files || self.length < checkpoint.length {
+            let wrong = "the checkpoint is not of the current file of this spool";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
+        }
+        if let Some(file) = self.files.last_mut() {
+            file.set_len(checkpoint.length)?;
+            file.seek(SeekFrom::Start(checkpoint.length))?;
+        }
+        self.length = checkpoint.length;
+        self.check.restore(&checkpoint.hashes);
         Ok(())
     }
 

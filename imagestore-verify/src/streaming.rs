@@ -1,11 +1,12 @@
+use sha2::Digest as _;
+
 use crate::{
     digest::Sha256,
     error::VerifyError,
-    hash::{HashAlgorithm, Hasher},
     proof::{Channel, Proof},
     signature::DetachedSignature,
     unverified::Unverified,
-    verifier::{SignatureCheck, Verifier},
+    verifier::{Lane, SignatureCheck, Verifier},
 };
 
 /// What must hold for a file, all of it.
@@ -79,9 +80,9 @@ impl StreamingCheck {
     }
 
     pub(crate) fn begin(self) -> RunningCheck {
-        let sha256 = (!self.digests.is_empty()).then(|| Hasher::new(HashAlgorithm::Sha256));
+        let sha256 = (!self.digests.is_empty()).then(sha2::Sha256::new);
         RunningCheck {
-            sha256: sha256.flatten(),
+            sha256,
             digests: self.digests,
             signatures: self
                 .signatures
@@ -97,12 +98,33 @@ impl StreamingCheck {
 #[derive(Debug)]
 pub(crate) struct RunningCheck {
     digests: Vec<Sha256>,
-    sha256: Option<Hasher>,
+    sha256: Option<sha2::Sha256>,
     signatures: Vec<SignatureCheck>,
     channels: Vec<Channel>,
 }
 
+/// The running digests at one byte of a file.
+#[derive(Clone, Debug)]
+pub(crate) struct Hashes {
+    sha256: Option<sha2::Sha256>,
+    lanes: Vec<Vec<Lane>>,
+}
+
 impl RunningCheck {
+    pub(crate) fn save(&self) -> Hashes {
+        Hashes {
+            sha256: self.sha256.clone(),
+            lanes: self.signatures.iter().map(SignatureCheck::lanes).collect(),
+        }
+    }
+
+    pub(crate) fn restore(&mut self, hashes: &Hashes) {
+        self.sha256.clone_from(&hashes.sha256);
+        for (signature, lanes) in self.signatures.iter_mut().zip(&hashes.lanes) {
+            signature.set_lanes(lanes.clone());
+        }
+    }
+
     pub(crate) fn update(&mut self, bytes: &Unverified<bytes::Bytes>) {
         self.update_bytes(bytes.peek());
     }
@@ -122,8 +144,7 @@ impl RunningCheck {
         }
         let mut proofs = Vec::new();
         if let Some(hasher) = self.sha256 {
-            let found = hasher.finish().try_into().map(Sha256::from_bytes);
-            let found = found.unwrap_or_else(|_| Sha256::from_bytes([0; 32]));
+            let found = Sha256::from_bytes(hasher.finalize().into());
             for expected in self.digests {
                 if found != expected {
                     return Err(VerifyError::DigestMismatch { expected, found });

@@ -5,6 +5,7 @@ use crate::{
     certificate::kind,
     clock::from_seconds,
     error::VerifyError,
+    fingerprint::Fingerprint,
     hash::{HashAlgorithm, Hasher},
     key_packet::KeyPacket,
     keyring::{Anchor, Keyring},
@@ -63,7 +64,9 @@ impl Verifier {
     ///
     /// As [`check`](Self::check), when no signature can become good whatever the data is.
     pub fn check_beforehand(&self, signature: &DetachedSignature) -> Result<(), VerifyError> {
-        self.begin(signature).hopeless().map_or(Ok(()), Err)
+        let mut check = self.begin(signature);
+        check.judge_keys();
+        check.hopeless().map_or(Ok(()), Err)
     }
 
     pub(crate) fn begin(&self, signature: &DetachedSignature) -> SignatureCheck {
@@ -96,14 +99,13 @@ struct Candidate {
     claim: Claim,
     hash: HashAlgorithm,
     key: KeyPacket,
-    signer: crate::fingerprint::Fingerprint,
-    warnings: Vec<Warning>,
+    anchor: Anchor,
     lane: usize,
 }
 
 /// One running digest, shared by all signatures that need the same.
 #[derive(Clone, Debug)]
-struct Lane {
+pub(crate) struct Lane {
     hash: HashAlgorithm,
     salt: Vec<u8>,
     text: bool,
@@ -116,7 +118,7 @@ impl SignatureCheck {
         &mut self,
         signature: &Result<SignaturePacket, Reason>,
         keyring: &Keyring,
-        attempts: &mut Vec<crate::fingerprint::Fingerprint>,
+        attempts: &mut Vec<Fingerprint>,
     ) {
         let signature = match signature {
             Ok(signature) => signature,
@@ -169,10 +171,7 @@ impl SignatureCheck {
         anchor: &Anchor,
         key: &KeyPacket,
     ) -> Result<(), VerifyError> {
-        let hash = semantics::judge_claim(signature, claim, key, &self.moment)?;
-        let mut warnings =
-            semantics::judge_key(anchor, &key.fingerprint, claim.created, &self.moment)?;
-        warnings.extend(semantics::warn(signature, claim, key, hash, &self.moment));
+        let hash = semantics::judge_claim(signature, claim, anchor, key, &self.moment)?;
         let text = signature.kind == kind::TEXT;
         let lane = self.lane(hash, &signature.salt, text).ok_or_else(|| {
             let (key, reason) = (key.fingerprint, Reason::Digest { name: hash.name() });
@@ -183,8 +182,7 @@ impl SignatureCheck {
             claim: claim.clone(),
             hash,
             key: key.clone(),
-            signer: *anchor.certificate.fingerprint(),
-            warnings,
+            anchor: anchor.clone(),
             lane,
         });
         Ok(())
@@ -208,12 +206,31 @@ impl SignatureCheck {
         Some(self.lanes.len() - 1)
     }
 
+    /// Drops the candidates whose key may not sign.
+    fn judge_keys(&mut self) {
+        for candidate in std::mem::take(&mut self.candidates) {
+            match candidate.judge_key(&self.moment) {
+                Ok(_) => self.candidates.push(candidate),
+                Err(error) => self.refused.push(error),
+            }
+        }
+    }
+
     /// The error, when there is no data that could make it good any more.
     pub(crate) fn hopeless(&mut self) -> Option<VerifyError> {
-        let mut signers: Vec<_> = self.candidates.iter().map(|found| found.signer).collect();
+        let mut signers: Vec<_> = self.candidates.iter().map(Candidate::signer).collect();
         signers.sort_unstable();
         signers.dedup();
         (signers.len() < self.moment.signers).then(|| self.refusal(signers.len()))
+    }
+
+    /// The running digests, which are all that changes on the way.
+    pub(crate) fn lanes(&self) -> Vec<Lane> {
+        self.lanes.clone()
+    }
+
+    pub(crate) fn set_lanes(&mut self, lanes: Vec<Lane>) {
+        self.lanes = lanes;
     }
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
@@ -225,7 +242,7 @@ impl SignatureCheck {
     pub(crate) fn finish(mut self) -> Result<Vec<SignatureProof>, VerifyError> {
         let mut proofs: Vec<SignatureProof> = Vec::new();
         for candidate in std::mem::take(&mut self.candidates) {
-            match candidate.check(&self.lanes[candidate.lane]) {
+            match candidate.check(&self.lanes[candidate.lane], &self.moment) {
                 Ok(proof) if proofs.iter().all(|known| known.signer != proof.signer) => {
                     proofs.push(proof);
                 }
@@ -265,7 +282,18 @@ impl SignatureCheck {
 }
 
 impl Candidate {
-    fn check(&self, lane: &Lane) -> Result<SignatureProof, VerifyError> {
+    fn signer(&self) -> Fingerprint {
+        *self.anchor.certificate.fingerprint()
+    }
+
+    fn judge_key(&self, moment: &Moment) -> Result<Vec<Warning>, VerifyError> {
+        let key = &self.key.fingerprint;
+        semantics::judge_key(&self.anchor, key, self.claim.created, moment)
+    }
+
+    /// V7: the one signature over the data comes before the many of a certificate, so a file of
+    /// forged signatures never makes anyone look at those.
+    fn check(&self, lane: &Lane, moment: &Moment) -> Result<SignatureProof, VerifyError> {
         let signed_at = from_seconds(self.claim.created);
         let bad = |reason| VerifyError::BadSignature {
             key: self.key.fingerprint,
@@ -274,19 +302,29 @@ impl Candidate {
         };
         let mut hasher = lane.hasher.clone();
         hasher.update(&self.signature.covered);
-        let digest = hasher.finish();
+        let digest = hasher.finish().ok_or_else(|| VerifyError::WeakAlgorithm {
+            key: self.key.fingerprint,
+            reason: Reason::Digest {
+                name: self.hash.name(),
+            },
+        })?;
         if !digest.starts_with(&self.signature.prefix) {
             return Err(bad(Reason::DigestPrefix));
         }
         if !backend::verify(&self.key, &self.signature, self.hash, &digest) {
             return Err(bad(Reason::Arithmetic));
         }
+        let mut warnings = self.judge_key(moment)?;
+        let (signature, claim) = (&self.signature, &self.claim);
+        warnings.extend(semantics::warn(
+            signature, claim, &self.key, self.hash, moment,
+        ));
         Ok(SignatureProof {
-            signer: self.signer,
+            signer: self.signer(),
             signed_by: self.key.fingerprint,
             signed_at,
             hash: self.hash.name(),
-            warnings: self.warnings.clone(),
+            warnings,
         })
     }
 }

@@ -1,6 +1,13 @@
 //! Integration tests of imagestore-verify.
 
+mod compile_fail;
 mod corpus;
+mod cost;
 mod forge;
+mod rings;
 mod round_trip;
 mod shared_vectors;
+mod signing;
+mod spools;
+mod surface;
+mod verdicts;

@@ -240,6 +240,7 @@ fn the_real_system_image_roots_verify_when_pinned() -> Outcome {
         ("ubports-keys/recovery-2015", ubports, true, "weak"),
         ("canonical-2015-recovery", canonical, true, "weak"),
     ];
+    let archive = Policy::default().with_sha1_before_2020();
     for (folder, fingerprint, pin, expected) in cases {
         let tarball = real.join(folder).join("archive-master.tar.xz");
         let asc = real.join(folder).join("archive-master.tar.xz.asc");
@@ -256,6 +257,16 @@ fn the_real_system_image_roots_verify_when_pinned() -> Outcome {
             &asc,
         )?;
         assert_eq!(found, expected, "{folder}");
+        if pin {
+            let found = check(
+                &keyring,
+                archive.clone(),
+                Framing::default(),
+                &tarball,
+                &asc,
+            )?;
+            assert_eq!(found, "accept", "{folder}, as an archive");
+        }
     }
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! V19 and V30: weak keys, and pinned keys of the SHA-1 era.
 
+use imagestore_verify::Policy;
+
 use super::{Case, DATA, certificates::signed};
 use crate::forge::{
     DAY, Key, Kind, SHA1, SHA256, Sig, armor, back, binding, certificate, digest, mpi, now, packet,
@@ -41,6 +43,12 @@ pub(super) fn legacy() -> Vec<Case> {
     ]
     .concat();
     let weak = armor(&Sig::document(&key).hash(SHA1).over(&key, DATA));
+    let aged = armor(
+        &Sig::new(0x00, &key, made + 400 * DAY)
+            .hash(SHA1)
+            .over(&key, DATA),
+    );
+    let archive = Policy::default().with_sha1_before_2020();
     let strong = Sig::new(0x13, &key, made + 900 * DAY).with(true, 27, [0x03]);
     vec![
         with("not pinned", "bad key", &[old(made)]),
@@ -81,9 +89,35 @@ pub(super) fn legacy() -> Vec<Case> {
             "V17",
             "weak",
             certificate(&key, &[old(made)]),
-            weak,
+            weak.clone(),
         )
         .pinned(),
+        Case::new(
+            "certificate: legacy, pinned, SHA1 over the data of today, old allowed",
+            "V17",
+            "weak",
+            certificate(&key, &[old(made)]),
+            weak,
+        )
+        .under(archive.clone())
+        .pinned(),
+        Case::new(
+            "certificate: legacy, pinned, SHA1 over the data of 2015, old allowed",
+            "V17",
+            "accept",
+            certificate(&key, &[old(made)]),
+            aged.clone(),
+        )
+        .under(archive.clone())
+        .pinned(),
+        Case::new(
+            "certificate: legacy, not pinned, SHA1 over the data of 2015, old allowed",
+            "V17",
+            "weak",
+            certificate(&key, &[old(made)]),
+            aged,
+        )
+        .under(archive),
     ]
 }
 

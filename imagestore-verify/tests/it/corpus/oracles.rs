@@ -165,6 +165,7 @@ const RULES: &[(&str, &str)] = &[
         "V22",
         "keyrings are public keys, armored or binary, and no more than is needed",
     ),
+    ("V23", "a copy elsewhere may add revocations"),
     (
         "V24",
         "the newest self-signature in force decides, also when it is younger than the data",

@@ -1,0 +1,108 @@
+//! What the worst `.asc` may cost against the largest keyring.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use imagestore_verify::{
+    DetachedSignature, Framing, Keyring, Policy, Unverified, Verifier, VerifyError,
+};
+
+use crate::forge::{self, DAY, Key, Kind, Sig, armor, now, packet, plain};
+
+const DATA: &[u8] = b"data";
+
+/// 64 certificates with the slowest arithmetic there is.
+fn keys() -> Vec<Key> {
+    let kinds = [Kind::P521, Kind::Ed448, Kind::P384, Kind::Ed25519];
+    (0..64)
+        .map(|index| Key::new(kinds[index % 4], now() - 400 * DAY))
+        .collect()
+}
+
+fn bad(key: &Key) -> Vec<u8> {
+    let mut signature = Sig::document(key).hash(forge::SHA512);
+    signature.flip_value = true;
+    signature.over(key, DATA)
+}
+
+fn check(verifier: &Verifier, asc: &[u8]) -> Result<(), VerifyError> {
+    let asc = Unverified::new(Bytes::copy_from_slice(asc));
+    let signature = DetachedSignature::parse_framed(&asc, Framing::default())?;
+    verifier
+        .check(Unverified::new(Bytes::from_static(DATA)), &signature)
+        .map(drop)
+}
+
+/// The cheapest of several runs: the machine may be busy, the code may not.
+fn cost(verifier: &Verifier, asc: &[u8]) -> Duration {
+    let runs = (0..5).map(|_| {
+        let before = spent();
+        assert!(check(verifier, asc).is_err(), "nothing in it is good");
+        spent().saturating_sub(before)
+    });
+    runs.min().unwrap_or_default()
+}
+
+/// The processor time of this thread.
+fn spent() -> Duration {
+    let counted = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = counted
+        .split(' ')
+        .next()
+        .and_then(|first| first.parse().ok());
+    // Elsewhere the clock on the wall has to do.
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    nanoseconds.map_or_else(
+        || START.get_or_init(Instant::now).elapsed(),
+        Duration::from_nanos,
+    )
+}
+
+#[test]
+fn no_signature_file_costs_more_than_50_ms_against_64_certificates() {
+    let keys = keys();
+    let certificates: Vec<u8> = keys.iter().flat_map(plain).collect();
+    let keyring = Keyring::from_bytes(&certificates).expect("64 certificates");
+    assert_eq!(keyring.fingerprints().len(), 64);
+    let verifier = Verifier::new(keyring, Policy::default());
+
+    let slow: Vec<&Key> = keys
+        .iter()
+        .filter(|key| key.algorithm == 19)
+        .take(16)
+        .collect();
+    let sixteen: Vec<u8> = slow.iter().flat_map(|key| bad(key)).collect();
+    let one_key: Vec<u8> = bad(slow[0]).repeat(16);
+    let mut notes = Sig::document(slow[0]);
+    for _ in 0..200 {
+        notes = notes.with(false, 20, [0; 16]);
+    }
+    let notes: Vec<u8> = notes.over(slow[0], b"other").repeat(9);
+    let ids: Vec<u8> = packet(2, &[4]).repeat(16);
+    let markers = [packet(10, b"PGP").repeat(4_000), bad(slow[0])].concat();
+    let cases = [
+        ("16 bad signatures by 16 keys", armor(&sixteen)),
+        ("16 bad signatures by one key", armor(&one_key)),
+        ("9 signatures with 200 notations each", armor(&notes)),
+        ("16 empty signatures", armor(&ids)),
+        ("4000 markers", armor(&markers)),
+        ("64 KiB of line ends", vec![b'\n'; 65_536]),
+        ("64 KiB of dashes", vec![b'-'; 65_536]),
+        (
+            "64 KiB of begin lines",
+            b"-----BEGIN PGP SIGNATURE-----\n".repeat(2_184),
+        ),
+        (
+            "64 KiB of text before",
+            [vec![b'\n'; 1], b"x\n".repeat(30_000)].concat(),
+        ),
+    ];
+    for (name, asc) in cases {
+        assert!(asc.len() <= 65_536, "{name}: {} bytes", asc.len());
+        // The first use of a certificate checks its own signatures, once.
+        assert!(check(&verifier, &asc).is_err());
+        let cost = cost(&verifier, &asc);
+        eprintln!("{name}: {cost:?}");
+        assert!(cost < Duration::from_millis(50), "{name}: {cost:?}");
+    }
+}

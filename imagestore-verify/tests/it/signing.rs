@@ -1,0 +1,166 @@
+//! Signatures made here, read by others.
+
+use std::{
+    error::Error,
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use imagestore_verify::{
+    DetachedSignature, Keyring, Policy, Unverified, Verifier,
+    signing::{SigningError, SigningKey},
+};
+
+type Outcome = Result<(), Box<dyn Error>>;
+
+fn yesterday() -> SystemTime {
+    SystemTime::now() - Duration::from_secs(86_400)
+}
+
+fn has(tool: &str) -> bool {
+    let found = Command::new(tool).arg("--version").output().is_ok();
+    if !found {
+        eprintln!("NOT TESTED: no {tool} here");
+    }
+    found
+}
+
+fn gpg(home: &Path, arguments: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let output = Command::new("gpg")
+        .arg("--homedir")
+        .arg(home)
+        .args(["--batch", "--yes", "--quiet", "--pinentry-mode", "loopback"])
+        .args(arguments)
+        .current_dir(home)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "gpg {arguments:?}: {said}");
+    Ok(output.stdout)
+}
+
+fn home() -> Result<tempfile::TempDir, Box<dyn Error>> {
+    let home = tempfile::Builder::new().prefix("gpg").tempdir()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(home)
+}
+
+fn end(home: &Path) {
+    drop(
+        Command::new("gpgconf")
+            .arg("--homedir")
+            .arg(home)
+            .args(["--kill", "all"])
+            .status(),
+    );
+}
+
+#[test]
+fn gnupg_gpgv_and_sqv_accept_our_signatures() -> Outcome {
+    for key in [
+        SigningKey::generate_ed25519("Ed <ed@example.invalid>", yesterday()),
+        SigningKey::generate_rsa4096("Rsa <rsa@example.invalid>", yesterday()),
+    ] {
+        let home = home()?;
+        let path = |name: &str| home.path().join(name);
+        fs::write(path("data"), "data")?;
+        fs::write(
+            path("data.asc"),
+            key.sign_detached(b"data", SystemTime::now()),
+        )?;
+        fs::write(path("key.asc"), key.certificate())?;
+        if has("gpg") {
+            gpg(home.path(), &["--import", "key.asc"])?;
+            gpg(home.path(), &["--verify", "data.asc", "data"])?;
+            fs::write(path("key.gpg"), gpg(home.path(), &["--export"])?)?;
+            end(home.path());
+        }
+        if has("gpgv") && path("key.gpg").exists() {
+            let status = Command::new("gpgv")
+                .arg("--homedir")
+                .arg(home.path())
+                .arg("--keyring")
+                .args([path("key.gpg"), path("data.asc"), path("data")])
+                .status()?;
+            assert!(status.success(), "gpgv refuses");
+        }
+        if has("sqv") {
+            let status = Command::new("sqv")
+                .arg("--keyring")
+                .args([path("key.asc"), path("data.asc"), path("data")])
+                .status()?;
+            assert!(status.success(), "sqv refuses");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn keys_of_gnupg_sign_here_with_their_passphrase_and_their_subkey() -> Outcome {
+    if !has("gpg") {
+        return Ok(());
+    }
+    let home = home()?;
+    let phrase = ["--passphrase", "correct horse"];
+    let quick = [
+        "--quick-generate-key",
+        "Pub <pub@example.invalid>",
+        "rsa2048",
+        "cert",
+        "never",
+    ];
+    gpg(home.path(), &[&phrase[..], &quick].concat())?;
+    let listed = gpg(home.path(), &["--with-colons", "--list-keys"])?;
+    let listed = String::from_utf8(listed)?;
+    let line = listed
+        .lines()
+        .find(|line| line.starts_with("fpr:"))
+        .ok_or("a fingerprint")?;
+    let fingerprint = line.split(':').nth(9).ok_or("a fingerprint")?;
+    let add = ["--quick-add-key", fingerprint, "ed25519", "sign", "never"];
+    gpg(home.path(), &[&phrase[..], &add].concat())?;
+    let secret = gpg(
+        home.path(),
+        &[&phrase[..], &["--export-secret-keys"]].concat(),
+    )?;
+    end(home.path());
+
+    let error = SigningKey::from_bytes(&secret, None).expect_err("it is locked");
+    assert!(matches!(error, SigningError::Locked(_)), "{error}");
+    let error = SigningKey::from_bytes(&secret, Some("wrong")).expect_err("another passphrase");
+    assert!(matches!(error, SigningError::WrongPassphrase(_)), "{error}");
+    let key = SigningKey::from_bytes(&secret, Some("correct horse"))?;
+    assert_eq!(key.fingerprint().to_string(), fingerprint);
+
+    let asc = key.sign_file(&b"data"[..], SystemTime::now() + Duration::from_secs(2))?;
+    let signature = DetachedSignature::parse(&Unverified::new(Bytes::from(asc)))?;
+    let keyring = Keyring::from_bytes(key.certificate().as_bytes())?;
+    let checked = Verifier::new(keyring, Policy::default())
+        .check(Unverified::new(Bytes::from("data")), &signature)?;
+    let shown = checked.proofs()[0].to_string();
+    assert!(shown.contains("(subkey "), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_secret_key_is_refused() {
+    let key = SigningKey::generate_ed25519("x", yesterday());
+    for bytes in [
+        b"".to_vec(),
+        b"nonsense".to_vec(),
+        key.certificate().into_bytes(),
+    ] {
+        let error = SigningKey::from_bytes(&bytes, None).expect_err("no secret key");
+        assert_eq!(error.to_string(), "not an OpenPGP secret key");
+    }
+    assert_eq!(
+        format!("{key:?}"),
+        format!("SigningKey({})", key.fingerprint())
+    );
+}
