@@ -3,7 +3,8 @@ use std::fmt;
 
 use imagestore_core::{Error, ErrorKind};
 
-/// One error for all locations of a file: what happened at each is in its causes, one after the other.
+/// One error for all locations of a file: what happened at each is in its causes, one after the
+/// other.
 pub(crate) fn blame(name: &str, mut failures: Vec<Error>) -> Error {
     if failures.len() == 1
         && let Some(error) = failures.pop()

@@ -1,7 +1,7 @@
 use imagestore_core::{Error, ErrorKind, Result};
 
-/// Does work that blocks on a thread of its own. It goes on when the future is dropped, and so must itself hold the
-/// locks it needs.
+/// Does work that blocks on a thread of its own. It goes on when the future is dropped, and so must
+/// itself hold the locks it needs.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -1,14 +1,18 @@
 use imagestore_core::{Check, Context, Download, Error, Event, Get, Result, unsigned};
 use imagestore_verify::{DetachedSignature, Spool, StreamingCheck, Unverified, Verifier};
 
+use crate::blocking::blocking;
 use crate::dir::Dir;
 use crate::error::{damaged, storage};
+use crate::faults::reached;
 use crate::job::{Job, name_of};
+use crate::staging::Staging;
 
-/// The check of a download by signatures asked for now, each kept in `parts` until the file has passed.
+/// The check of a download by signatures asked for now, each kept in `parts` until the file has
+/// passed.
 pub(crate) async fn asked_for(
     job: &Job,
-    parts: &Dir,
+    staging: &Staging,
     index: usize,
     location: usize,
 ) -> Result<StreamingCheck> {
@@ -34,7 +38,8 @@ pub(crate) async fn asked_for(
                     .await?;
                 let signature =
                     DetachedSignature::parse(&asc).map_err(|cause| Error::untrusted(url, cause))?;
-                keep(parts, &part_name(index, number), &asc)?;
+                let staging = staging.clone();
+                blocking(move || keep(&staging, &part_name(index, number), &asc)).await?;
                 let verifier = Verifier::new(keys.clone(), job.context.policy().clone());
                 streaming = streaming.with_signature(verifier, signature);
             }
@@ -47,7 +52,8 @@ pub(crate) async fn asked_for(
     Ok(streaming)
 }
 
-/// The check of a download by the signatures that were kept with it, and by the keys that are believed now.
+/// The check of a download by the signatures that were kept with it, and by the keys that are
+/// believed now.
 pub(crate) fn kept(
     context: &Context,
     signatures: &Dir,
@@ -95,13 +101,16 @@ pub(crate) fn kept_name(download: &Download, number: usize) -> String {
     format!("{}.{number}.asc", name_of(download))
 }
 
-fn keep(parts: &Dir, name: &str, asc: &Unverified<bytes::Bytes>) -> Result<()> {
+fn keep(staging: &Staging, name: &str, asc: &Unverified<bytes::Bytes>) -> Result<()> {
+    let parts = &staging.parts;
     parts.remove_file(name)?;
     let file = parts.create_file(name)?;
+    let place = parts.path().join(name);
     // A spool is the way of unverified bytes to the disk; nothing is read back from this one.
     let mut spool = Spool::new(file, StreamingCheck::new());
-    spool
-        .write(asc)
+    reached("write", &place)
+        .and_then(|()| spool.write(asc))
+        .and_then(|()| reached("fsync", &place))
         .and_then(|()| spool.sync_all())
-        .map_err(|cause| storage("write", parts.path().join(name).display(), cause))
+        .map_err(|cause| storage("write", place.display(), cause))
 }

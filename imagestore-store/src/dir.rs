@@ -14,8 +14,8 @@ use rustix::io::Errno;
 use crate::error::{damaged, storage};
 use crate::faults::reached;
 
-/// An open directory of the store. Everything the store touches is named relative to one, one component at a
-/// time, and never through a link.
+/// An open directory of the store. Everything the store touches is named relative to one, one
+/// component at a time, and never through a link.
 ///
 /// A lock on it lasts as long as one clone of the handle it was taken by.
 #[derive(Clone, Debug)]
@@ -104,7 +104,8 @@ impl Dir {
         Ok(File::from(fd))
     }
 
-    /// What the file of this name holds, if there is one, and if it is not larger than any file the store reads whole.
+    /// What the file of this name holds, if there is one, and if it is not larger than any file the
+    /// store reads whole.
     pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let Some(file) = self.open_file(name)? else {
             return Ok(None);
@@ -121,8 +122,8 @@ impl Dir {
         Ok(Some(bytes))
     }
 
-    /// Puts a file with these bytes in place of what has this name: at any moment either all of the old or all of the
-    /// new is there, also after a power cut once [`Dir::sync`] has returned.
+    /// Puts a file with these bytes in place of what has this name: at any moment either all of the
+    /// old or all of the new is there, also after a power cut once [`Dir::sync`] has returned.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let temporary = format!(".{name}.{}", random_name());
         let mut file = self.create_file(&temporary)?;
@@ -200,14 +201,16 @@ impl Dir {
             .map_err(|failed| failed.error)
     }
 
-    /// Makes the content of a file in this directory outlast a power cut, and refuses further writing by its name.
+    /// Makes the content of a file in this directory outlast a power cut, and refuses further
+    /// writing by its name.
     pub(crate) fn seal(&self, name: &str, file: &File) -> Result<()> {
         self.step("chmod", name, || fs::fchmod(file, Mode::RUSR))
             .and_then(|()| self.step("fsync", name, || fs::fsync(file)))
             .map_err(|failed| failed.error)
     }
 
-    /// Takes or converts the lock on this directory, if nobody holds it in a way that excludes that.
+    /// Takes or converts the lock on this directory, if nobody holds it in a way that excludes
+    /// that.
     pub(crate) fn try_lock(&self, lock: Lock) -> Result<bool> {
         let taken = match lock {
             Lock::Exclusive => self.file.try_lock(),
@@ -244,6 +247,11 @@ impl Dir {
         modified.unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
+    /// Whether there is no other clone of this handle.
+    pub(crate) fn is_alone(&self) -> bool {
+        Arc::strong_count(&self.file) == 1
+    }
+
     /// The same open directory, which was given another place.
     pub(crate) fn moved_to(self, path: PathBuf) -> Self {
         Self { path, ..self }
@@ -274,7 +282,7 @@ impl Dir {
         name: &str,
         work: impl FnOnce() -> rustix::io::Result<T>,
     ) -> Result<T, Failed> {
-        reached(step)
+        reached(step, &self.path.join(name))
             .map_err(errno_of)
             .and_then(|()| work())
             .map_err(|errno| Failed {
@@ -330,5 +338,6 @@ const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 const CREATE_ATTEMPTS: usize = 16;
-// What is read whole is ours: manifests, states, signatures. An index line cannot make one this large.
+// What is read whole is ours: manifests, states, signatures. An index line cannot make one this
+// large.
 const HIGHEST_READ: u64 = 32 << 20;

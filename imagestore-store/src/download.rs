@@ -77,7 +77,7 @@ async fn from_location(
     location: usize,
 ) -> Result<Verified<Vec<File>>> {
     let download = &job.image.downloads[index];
-    let check = checks::asked_for(job, &staging.parts, index, location).await?;
+    let check = checks::asked_for(job, staging, index, location).await?;
     let files = Receiver {
         job,
         staging,

@@ -20,20 +20,23 @@ use crate::stored::StoredImage;
 impl Store {
     /// The image, downloaded unless it is here already.
     ///
-    /// What is here is checked again, all of it, against what is asked of the image and by the keys that are believed
-    /// by this time, so that a revoked key takes effect at once; nothing is downloaded then. A file gets its name only
-    /// after its check has passed, and the build appears as a whole or not at all.
+    /// What is here is checked again, all of it, against what is asked of the image and by the keys
+    /// that are believed by this time, so that a revoked key takes effect at once; nothing is
+    /// downloaded then. A file gets its name only after its check has passed, and the build appears
+    /// as a whole or not at all.
     ///
-    /// Dropping the future stops the download and keeps what arrived; so does a broken connection. The next fetch goes
-    /// on from there. After any other error nothing is kept.
+    /// Dropping the future stops the download and keeps what arrived; so does a broken connection.
+    /// The next fetch goes on from there. After any other error nothing is kept.
     ///
     /// # Errors
-    /// [`Untrusted`](imagestore_core::ErrorKind::Untrusted) if a file does not pass its check or has no signature, at
-    /// none of its locations; [`Network`](imagestore_core::ErrorKind::Network) or
-    /// [`NotFound`](imagestore_core::ErrorKind::NotFound) if it cannot be had;
-    /// [`TooLarge`](imagestore_core::ErrorKind::TooLarge), [`Malformed`](imagestore_core::ErrorKind::Malformed),
-    /// [`Unsafe`](imagestore_core::ErrorKind::Unsafe) or [`Unsupported`](imagestore_core::ErrorKind::Unsupported) for
-    /// what cannot be kept; [`Storage`](imagestore_core::ErrorKind::Storage) for the disk, also if another process is
+    /// [`Untrusted`](imagestore_core::ErrorKind::Untrusted) if a file does not pass its check or
+    /// has no signature, at none of its locations; [`Network`](imagestore_core::ErrorKind::Network)
+    /// or [`NotFound`](imagestore_core::ErrorKind::NotFound) if it cannot be had;
+    /// [`TooLarge`](imagestore_core::ErrorKind::TooLarge),
+    /// [`Malformed`](imagestore_core::ErrorKind::Malformed),
+    /// [`Unsafe`](imagestore_core::ErrorKind::Unsafe) or
+    /// [`Unsupported`](imagestore_core::ErrorKind::Unsupported) for what cannot be kept;
+    /// [`Storage`](imagestore_core::ErrorKind::Storage) for the disk, also if another process is
     /// busy with this image for longer than the store's patience.
     pub async fn fetch(
         &self,
@@ -65,11 +68,18 @@ impl Store {
                 blocking(move || publish(&store, &job, staging, &files)).await
             }
             Err(error) => {
-                if !is_worth_resuming(&error) {
-                    let (store, job) = (self.clone(), Arc::clone(&job));
-                    // The first error is the one to tell.
-                    let _ = blocking(move || staging.discard(&store, &job)).await;
-                }
+                let (store, job) = (self.clone(), Arc::clone(&job));
+                let keep = is_worth_resuming(&error);
+                // The first error is the one to tell.
+                let _ = blocking(move || {
+                    staging.quiet(&store, &job)?;
+                    if keep {
+                        Ok(())
+                    } else {
+                        staging.discard(&store, &job)
+                    }
+                })
+                .await;
                 Err(error)
             }
         }
@@ -155,7 +165,8 @@ fn check(job: &Job, lease: &Dir) -> Result<Found> {
         .collect::<Result<_>>()?;
     let renewed = manifest.renewed(&job.image);
     if renewed != manifest {
-        // What the index says about the image is advice; a store that cannot be written to still serves.
+        // What the index says about the image is advice; a store that cannot be written to still
+        // serves.
         let _ = renewed.write(lease);
     }
     Ok(Found {

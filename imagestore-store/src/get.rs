@@ -11,12 +11,13 @@ use crate::stored::{Artifact, StoredImage};
 impl Store {
     /// The build, if it is here, without asking its remote.
     ///
-    /// Its files are hashed again and must be those that had passed when they were downloaded. Neither the keys that
-    /// are believed by now nor the index are asked, and the proofs are the digests alone: see [`Store::fetch`].
+    /// Its files are hashed again and must be those that had passed when they were downloaded.
+    /// Neither the keys that are believed by now nor the index are asked, and the proofs are the
+    /// digests alone: see [`Store::fetch`].
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if it is not here, [`ErrorKind::Untrusted`] or [`ErrorKind::Storage`] if it is not whole
-    /// any more.
+    /// [`ErrorKind::NotFound`] if it is not here, [`ErrorKind::Untrusted`] or
+    /// [`ErrorKind::Storage`] if it is not whole any more.
     pub fn get(&self, id: &ImageId) -> Result<StoredImage> {
         let absent = || {
             Error::new(ErrorKind::NotFound, "the image is not in the store")

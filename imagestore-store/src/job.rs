@@ -106,9 +106,11 @@ pub(crate) fn name_of(download: &Download) -> &str {
     download.files.first().map_or("", |file| &file.name)
 }
 
-/// Whether a part of the file can be gone on with: only if what is joined cannot pass for the file unless it is it.
+/// Whether a part of the file can be gone on with: only if what is joined cannot pass for the file
+/// unless it is it.
 ///
-/// A signature alone could be of another issue of the file than the part is, and would then fail each time.
+/// A signature alone could be of another issue of the file than the part is, and would then fail
+/// each time.
 pub(crate) fn has_digest(download: &Download) -> bool {
     download
         .checks

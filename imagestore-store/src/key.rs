@@ -20,7 +20,8 @@ pub(crate) fn is_key(name: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Refuses every file name that is not plain: no separator, no leading dot or hyphen, printable ASCII.
+/// Refuses every file name that is not plain: no separator, no leading dot or hyphen, printable
+/// ASCII.
 pub(crate) fn check_plain(name: &str) -> Result<()> {
     let plain = (1..=HIGHEST_NAME).contains(&name.len())
         && name

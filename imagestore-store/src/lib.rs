@@ -5,7 +5,7 @@
 //! ├── FORMAT                    `imagestore store 1`
 //! ├── images/
 //! │   └── 8d23…f1/              one build; the name is the digest of remote, path and build
-//! │       ├── manifest.json     what it is, and size and digest of each file; without it there is no build
+//! │       ├── manifest.json     what it is, size and digest of each file; no manifest, no build
 //! │       ├── files/            the image files, mode 0400
 //! │       └── signatures/       the `.asc` each file was checked by
 //! ├── staging/
@@ -15,14 +15,15 @@
 //! └── trust/                    the newest state seen of each remote, every file twice
 //! ```
 //!
-//! - A build is put together in `staging`, under a lock, and appears in `images` by one rename. It is there as a whole
-//!   or not at all.
-//! - A file gets its name after its check has passed. What does not pass is removed; what broke off is kept for the next
-//!   [`Store::fetch`].
-//! - What is here is checked again whenever it is handed out. Nothing is believed for having been believed once.
+//! - A build is put together in `staging`, under a lock, and appears in `images` by one rename. It
+//!   is there as a whole or not at all.
+//! - A file gets its name after its check has passed. What does not pass is removed; what broke off
+//!   is kept for the next [`Store::fetch`].
+//! - What is here is checked again whenever it is handed out. Nothing is believed for having been
+//!   believed once.
 //! - Remotes share nothing. What one remote's key vouches for is no other remote's image.
-//! - Locks are on the directories themselves (flock). A [`StoredImage`] holds one, so that [`Store::prune`] leaves its
-//!   build alone.
+//! - Locks are on the directories themselves (flock). A [`StoredImage`] holds one, so that
+//!   [`Store::prune`] leaves its build alone.
 //!
 //! `FORMAT.md`, beside the source, is the whole of what is on the disk.
 

@@ -30,7 +30,8 @@ pub struct StoredBuild {
 }
 
 impl Store {
-    /// Everything that is here, by remote, path and build. What is damaged is left out: see [`Store::verify`].
+    /// Everything that is here, by remote, path and build. What is damaged is left out: see
+    /// [`Store::verify`].
     ///
     /// # Errors
     /// [`Storage`](imagestore_core::ErrorKind::Storage) if the store cannot be read.

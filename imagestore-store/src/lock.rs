@@ -5,7 +5,8 @@ use imagestore_core::{Error, ErrorKind, Result};
 
 use crate::dir::{Dir, Lock};
 
-/// Asks again and again for something another process holds, until it is had, given up, or waited for too long.
+/// Asks again and again for something another process holds, until it is had, given up, or waited
+/// for too long.
 pub(crate) fn wait_for<T>(
     patience: Duration,
     is_given_up: impl Fn() -> bool,

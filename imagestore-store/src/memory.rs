@@ -12,9 +12,9 @@ use crate::lock::{busy, try_lock, wait_for};
 
 /// Remembers on disk the newest state seen of each document of each remote.
 ///
-/// Each remote has one file, kept twice, each copy with its own checksum. A mark is compared with what is
-/// remembered and stored under a lock, so that no process sets the memory back. A mark that is refused, or brings
-/// nothing new, changes no byte.
+/// Each remote has one file, kept twice, each copy with its own checksum. A mark is compared with
+/// what is remembered and stored under a lock, so that no process sets the memory back. A mark that
+/// is refused, or brings nothing new, changes no byte.
 #[derive(Debug)]
 pub struct StateMemory {
     root: Dir,
@@ -26,10 +26,12 @@ impl StateMemory {
         Self { root, patience }
     }
 
-    /// What is remembered of the documents of the remote with this [id](imagestore_core::RemoteConfig::id).
+    /// What is remembered of the documents of the remote with this
+    /// [id](imagestore_core::RemoteConfig::id).
     ///
     /// # Errors
-    /// [`ErrorKind::Storage`](imagestore_core::ErrorKind::Storage) if both copies are damaged or cannot be read.
+    /// [`ErrorKind::Storage`](imagestore_core::ErrorKind::Storage) if both copies are damaged or
+    /// cannot be read.
     pub fn marks(&self, remote: &str) -> Result<BTreeMap<String, Mark>> {
         let trust = self.lock(Lock::Shared)?;
         let state = Copies::of(remote).read(&trust, remote)?;
@@ -40,8 +42,9 @@ impl StateMemory {
             .collect())
     }
 
-    /// Forgets all that is remembered of the remote with this [id](imagestore_core::RemoteConfig::id), as if it was
-    /// never asked: for a remote that was rebuilt on purpose.
+    /// Forgets all that is remembered of the remote with this
+    /// [id](imagestore_core::RemoteConfig::id), as if it was never asked: for a remote that was
+    /// rebuilt on purpose.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`](imagestore_core::ErrorKind::Storage) if it cannot be removed.
@@ -66,7 +69,8 @@ impl StateMemory {
             || false,
             busy,
             || {
-                // Opened anew each time: a lock is of one opening, and does not hold off others that share it.
+                // Opened anew each time: a lock is of one opening, and does not hold off others
+                // that share it.
                 let dir = self.root.create(TRUST)?;
                 try_lock(&self.root, TRUST, dir, lock)
             },
@@ -150,8 +154,9 @@ impl Copies {
         }
     }
 
-    /// The newer of the copies that are whole. No copy at all is the first time; only damaged ones are an error,
-    /// because taking them for the first time would let a damaged disk undo what was remembered.
+    /// The newer of the copies that are whole. No copy at all is the first time; only damaged ones
+    /// are an error, because taking them for the first time would let a damaged disk undo what was
+    /// remembered.
     fn read(&self, trust: &Dir, remote: &str) -> Result<State> {
         let mut newest: Option<State> = None;
         let mut damage: Option<Error> = None;

@@ -11,12 +11,13 @@ use crate::recover::recover;
 use crate::store::{PATIENCE, Store};
 
 impl Store {
-    /// The store in this directory, which is made, for its owner alone, if there is none. What earlier processes left
-    /// unfinished is cleared away.
+    /// The store in this directory, which is made, for its owner alone, if there is none. What
+    /// earlier processes left unfinished is cleared away.
     ///
     /// # Errors
-    /// [`ErrorKind::Storage`] if the directory cannot be made or used, belongs to another user, can be written to by
-    /// others, or holds something else; [`ErrorKind::Unsupported`] if a later version of the format is in it.
+    /// [`ErrorKind::Storage`] if the directory cannot be made or used, belongs to another user, can
+    /// be written to by others, or holds something else; [`ErrorKind::Unsupported`] if a later
+    /// version of the format is in it.
     pub fn open(root: &Path) -> Result<Self> {
         DirBuilder::new()
             .recursive(true)
@@ -27,7 +28,8 @@ impl Store {
         check_owner(&root)?;
         check_format(&root, Missing::Write)?;
         let store = Self::below(root)?;
-        // What is left over takes room and does no harm: a store that cannot be written to can be read.
+        // What is left over takes room and does no harm: a store that cannot be written to can be
+        // read.
         let _ = recover(&store);
         Ok(store)
     }

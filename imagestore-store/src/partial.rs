@@ -6,7 +6,8 @@ use url::Url;
 use crate::dir::Dir;
 use crate::job::has_digest;
 
-/// What is known of a part of a file that arrived earlier. Whatever is wrong with it, the download begins anew.
+/// What is known of a part of a file that arrived earlier. Whatever is wrong with it, the download
+/// begins anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Partial {
     location: String,
@@ -25,8 +26,8 @@ impl Partial {
         }
     }
 
-    /// What was noted, if it can be gone on with: a part of the same file, from the same location, whose joining can be
-    /// judged by a digest or by a tag that names the bytes.
+    /// What was noted, if it can be gone on with: a part of the same file, from the same location,
+    /// whose joining can be judged by a digest or by a tag that names the bytes.
     pub(crate) fn read(parts: &Dir, index: usize, download: &Download) -> Option<Self> {
         let bytes = parts.read(&state_name(index)).ok().flatten()?;
         let partial: Self = serde_json::from_slice(&bytes).ok()?;
@@ -59,8 +60,8 @@ impl Partial {
 
 /// Whether a part can be gone on with.
 ///
-/// What is joined is checked as a whole, so it can never pass for the file unless it is the file. But with neither a
-/// digest nor a tag, a part of another issue could spoil every attempt.
+/// What is joined is checked as a whole, so it can never pass for the file unless it is the file.
+/// But with neither a digest nor a tag, a part of another issue could spoil every attempt.
 pub(crate) fn may_resume(download: &Download, validators: &Validators) -> bool {
     let names_bytes = |etag: &String| etag.starts_with('"');
     has_digest(download) || validators.etag.as_ref().is_some_and(names_bytes)

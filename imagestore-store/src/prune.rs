@@ -99,7 +99,8 @@ impl Pruned {
 impl Store {
     /// Removes builds that are no longer wanted and that nobody uses.
     ///
-    /// A build vanishes in one step and is removed after that: ended at any point, this leaves whole builds only.
+    /// A build vanishes in one step and is removed after that: ended at any point, this leaves
+    /// whole builds only.
     ///
     /// # Errors
     /// [`Storage`](imagestore_core::ErrorKind::Storage) if the store cannot be read or written.

@@ -15,8 +15,9 @@ use crate::stored::StoredImage;
 
 /// Makes a build that is complete in its staging directory visible, in one step.
 ///
-/// Files and names reach the disk before the step, and the step before success is told. Ended at any point, it leaves
-/// either no build or a whole one, and a staging directory from which the next fetch publishes without downloading.
+/// Files and names reach the disk before the step, and the step before success is told. Ended at
+/// any point, it leaves either no build or a whole one, and a staging directory from which the next
+/// fetch publishes without downloading.
 pub(crate) fn publish(
     store: &Store,
     job: &Job,
@@ -40,7 +41,8 @@ pub(crate) fn publish(
     let stored = StoredImage::of(&job.image, lease(store, job, staging)?, &manifest, files)?;
     stored.touch(job.context.now());
     if old.is_some() {
-        // Whoever still uses it has its files open; what cannot be removed is removed when the store is opened next.
+        // Whoever still uses it has its files open; what cannot be removed is removed when the
+        // store is opened next.
         let _ = store.trash.remove_tree(&replaced);
     }
     Ok(stored)

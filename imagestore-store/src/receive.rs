@@ -40,8 +40,9 @@ enum Reached {
 }
 
 impl Receiver<'_> {
-    /// All files of the answer, checked. A body that breaks off is asked for from there on, a few times; a part that
-    /// joins to something that does not pass is thrown away, once, and the whole is asked for.
+    /// All files of the answer, checked. A body that breaks off is asked for from there on, a few
+    /// times; a part that joins to something that does not pass is thrown away, once, and the whole
+    /// is asked for.
     pub(crate) async fn receive(&self) -> Result<Verified<Vec<File>>> {
         let mut held = self.kept_part().await?;
         let mut joined = held.is_some();
@@ -58,17 +59,16 @@ impl Receiver<'_> {
                         }
                         let text = format!("{error}; asking for the rest");
                         self.job.context.tell(Event::Warning { text: &text });
-                        held = may_resume(self.download(), &part.validators).then_some(part);
+                        held = self.may_resume(&part.validators).then_some(part);
                         joined |= held.is_some();
                         continue;
                     }
                 },
             };
-            match whole.sink.finish() {
+            match self.finish(whole.sink) {
                 Ok(files) => return Ok(files),
-                Err(cause) => {
+                Err(error) => {
                     self.drop_part()?;
-                    let error = Error::untrusted(self.url(), cause);
                     if !joined || error.kind() != ErrorKind::Untrusted {
                         return Err(error);
                     }
@@ -83,7 +83,7 @@ impl Receiver<'_> {
 
     async fn ask(&self, held: Option<Held>) -> Result<Reached> {
         let (mut body, held) = self.answer(held).await?;
-        let offset = held.sink.offset();
+        let offset = held.sink.len();
         let name = name_of(self.download());
         let size = self.download().size.or_else(|| announced(&body));
         if let Some(size) = size {
@@ -103,6 +103,7 @@ impl Receiver<'_> {
                     here += chunk.len() as u64;
                     if here > self.highest() {
                         writer.finish().await?;
+                        self.drop_part()?;
                         return Err(self.too_large("more bytes"));
                     }
                     if !writer.write(chunk).await {
@@ -132,7 +133,7 @@ impl Receiver<'_> {
     /// The answer to go on with, and the sink at the place where it begins.
     async fn answer(&self, held: Option<Held>) -> Result<(Body, Held)> {
         if let Some(held) = held {
-            let offset = held.sink.offset();
+            let offset = held.sink.len();
             let resume = Resume {
                 offset,
                 validators: held.validators.clone(),
@@ -144,7 +145,8 @@ impl Receiver<'_> {
                 Ok(body) if body.offset() == 0 => return self.begin(body),
                 // The rest of something else: what is here must not be joined with it.
                 Ok(_) => {}
-                // Some do not answer such a request at all. What is here stays until the whole begins to arrive.
+                // Some do not answer such a request at all. What is here stays until the whole
+                // begins to arrive.
                 Err(error) if error.kind() == ErrorKind::Network => {}
                 Err(error) => return Err(error),
             }
@@ -165,7 +167,8 @@ impl Receiver<'_> {
         self.job.context.transport().get(request).await
     }
 
-    /// Whether an answer is the rest of the part that is here, as far as that can be told before it is checked.
+    /// Whether an answer is the rest of the part that is here, as far as that can be told before it
+    /// is checked.
     fn joins(&self, body: &Body, held: &Held) -> bool {
         let same_tag = match (&body.validators().etag, &held.validators.etag) {
             (Some(found), Some(seen)) => found == seen,
@@ -179,25 +182,46 @@ impl Receiver<'_> {
         self.check_announced(&body)?;
         self.drop_part()?;
         let (parts, download) = (&self.staging.parts, self.download());
-        let file = parts.create_file(&part_name(self.index, 0))?;
         let validators = body.validators().clone();
-        if may_resume(download, &validators) {
+        let mut files = Vec::new();
+        for number in 0..download.files.len() {
+            files.push(parts.create_file(&part_name(self.index, number))?);
+        }
+        let check = self.check.clone();
+        let sink = match (download.framing, files.pop()) {
+            (Framing::Plain, Some(file)) => Sink::plain(Spool::new(file, check)),
+            (_, last) => {
+                files.extend(last);
+                Sink::parts(files, body.content_type(), check, parts)
+                    .map_err(|error| self.about(error))?
+            }
+        };
+        if self.may_resume(&validators) {
             Partial::new(download, self.url(), &validators).write(parts, self.index)?;
         }
-        Ok((
-            body,
-            Held {
-                sink: Sink::Plain(Spool::new(file, self.check.clone())),
-                validators,
-            },
-        ))
+        Ok((body, Held { sink, validators }))
+    }
+
+    /// Completes the check of all that is here.
+    fn finish(&self, sink: Sink) -> Result<Verified<Vec<File>>> {
+        let here = sink.len();
+        let files = sink
+            .finish(&self.staging.parts)
+            .map_err(|error| self.about(error))?;
+        match self.download().size {
+            Some(size) if size != here => {
+                let message = format!("has {here} bytes, the index says {size}");
+                Err(Error::new(ErrorKind::Untrusted, message).with_subject(self.url()))
+            }
+            _ => Ok(files),
+        }
     }
 
     /// What an earlier fetch has left of this file from this location, hashed again.
     async fn kept_part(&self) -> Result<Option<Held>> {
         let (parts, download) = (&self.staging.parts, self.download());
         let partial = Partial::read(parts, self.index, download)
-            .filter(|partial| partial.is_from(self.url()) && download.framing == Framing::Plain);
+            .filter(|partial| partial.is_from(self.url()) && self.is_plain());
         let Some(partial) = partial else {
             self.drop_part()?;
             return Ok(None);
@@ -227,7 +251,7 @@ impl Receiver<'_> {
         })
         .await?;
         Ok(Some(Held {
-            sink: Sink::Plain(sink),
+            sink: Sink::plain(sink),
             validators: partial.validators(),
         }))
     }
@@ -280,13 +304,31 @@ impl Receiver<'_> {
     }
 
     fn is_whole(&self, part: &Held) -> bool {
-        self.is_plain() && self.download().size == Some(part.sink.offset())
+        self.is_plain() && self.download().size == Some(part.sink.len())
+    }
+
+    fn may_resume(&self, validators: &Validators) -> bool {
+        self.is_plain() && may_resume(self.download(), validators)
     }
 
     /// How many bytes the body may have at most.
     fn highest(&self) -> u64 {
         let limit = self.job.context.limits().file_bytes;
-        self.download().size.map_or(limit, |size| size.min(limit))
+        let highest = self.download().size.map_or(limit, |size| size.min(limit));
+        if self.is_plain() {
+            highest
+        } else {
+            highest.saturating_add(FRAME)
+        }
+    }
+
+    /// The error, with the location it is about.
+    fn about(&self, error: Error) -> Error {
+        if error.subject().is_some() {
+            error
+        } else {
+            error.with_subject(self.url())
+        }
     }
 
     fn is_plain(&self) -> bool {
@@ -309,3 +351,5 @@ fn announced(body: &Body) -> Option<u64> {
 }
 
 const HIGHEST_BREAKS: usize = 3;
+// What the frame of a multipart body adds to its files: more than the splitter takes.
+const FRAME: u64 = 64 << 10;

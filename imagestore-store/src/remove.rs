@@ -9,7 +9,8 @@ impl Store {
     /// Removes a build.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] if it is not here; [`ErrorKind::Storage`] if somebody uses it or it cannot be removed.
+    /// [`ErrorKind::NotFound`] if it is not here; [`ErrorKind::Storage`] if somebody uses it or it
+    /// cannot be removed.
     pub fn remove(&self, id: &ImageId) -> Result<()> {
         let key = key_of(id);
         let Some(dir) = self.images.open(&key)? else {

@@ -5,7 +5,7 @@ use imagestore_core::{Download, Image, Result};
 use crate::dir::{Dir, Lock};
 use crate::job::Job;
 use crate::lock::{busy, try_lock, wait_for};
-use crate::recover::discard;
+use crate::recover::{discard, remove_temporary};
 use crate::store::Store;
 
 /// The directory in which a build is put together, held by one fetch at a time.
@@ -28,6 +28,7 @@ impl Staging {
             let dir = store.staging.create(key)?;
             try_lock(&store.staging, key, dir, Lock::Exclusive)
         })?;
+        remove_temporary(&dir)?;
         Ok(Self {
             files: dir.create(FILES)?,
             signatures: dir.create(SIGNATURES)?,
@@ -49,6 +50,18 @@ impl Staging {
                 length(&self.files, &file.name) + length(&self.parts, &part_name(index, number))
             })
             .sum()
+    }
+
+    /// Waits until no thread works in it any more: those of downloads that were given up write what
+    /// was handed to them to the end.
+    pub(crate) fn quiet(&self, store: &Store, job: &Job) -> Result<()> {
+        let busy = || busy("the image", &job.image.id, store.patience);
+        wait_for(
+            store.patience,
+            || false,
+            busy,
+            || Ok(self.dir.is_alone().then_some(())),
+        )
     }
 
     /// Removes all of it.

@@ -10,7 +10,8 @@ use crate::memory::StateMemory;
 
 /// A directory that keeps images, shared by many processes. Cheap to clone.
 ///
-/// Except for [`Store::fetch`] its methods block: they read and write the disk, and some hash whole images.
+/// Except for [`Store::fetch`] its methods block: they read and write the disk, and some hash whole
+/// images.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) root: Dir,

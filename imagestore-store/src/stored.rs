@@ -52,8 +52,8 @@ impl StoredImage {
         self.fingerprint
     }
 
-    /// When it should no longer be used without asking the remote, if the index says so. It is advice: the image is not
-    /// bad afterwards.
+    /// When it should no longer be used without asking the remote, if the index says so. It is
+    /// advice: the image is not bad afterwards.
     #[must_use]
     pub fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
@@ -172,8 +172,8 @@ impl Artifact {
         &self.verified
     }
 
-    /// The same open file under another handle, at its first byte. All handles share one position: read one at a time,
-    /// or by positions of your own.
+    /// The same open file under another handle, at its first byte. All handles share one position:
+    /// read one at a time, or by positions of your own.
     ///
     /// # Errors
     /// [`Storage`](imagestore_core::ErrorKind::Storage) if no more files can be opened.

@@ -33,8 +33,8 @@ impl Store {
     /// Hashes every file of every build and compares with the manifests.
     ///
     /// # Errors
-    /// [`Storage`](imagestore_core::ErrorKind::Storage) if the store itself cannot be read. A damaged build is no error but
-    /// an entry of the report.
+    /// [`Storage`](imagestore_core::ErrorKind::Storage) if the store itself cannot be read. A
+    /// damaged build is no error but an entry of the report.
     pub fn verify(&self) -> Result<Report> {
         let mut report = Report::default();
         for key in self.keys()? {

@@ -1,0 +1,16 @@
+//! Tests of the store through its public API.
+
+mod child;
+mod concurrency;
+mod crash;
+mod fetch;
+mod hostile;
+mod keep;
+mod memory;
+mod mirrors;
+mod open;
+mod remote;
+mod resume;
+mod reuse;
+mod scene;
+mod split;
