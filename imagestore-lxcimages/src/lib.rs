@@ -31,7 +31,7 @@
 //! one build to the root of another. Without it the image has the property `bound = no`; with the
 //! argument `binding = required` it is refused. A `SHA256SUMS` that was not signed within a day
 //! before and a week after its build is refused with `binding = required` and a warning otherwise,
-//! since a server may sign its files anew for honest reasons (a new key).
+//! since whoever publishes may sign all files anew for honest reasons (a new key).
 //!
 //! The newest build of an image may only rise, once it was seen; a build that is named may be any.
 //! A build dated more than two days ahead is refused and not remembered.

@@ -1,4 +1,5 @@
-//! Files of real servers, where they are at hand. The same rules are held by literals in the unit tests.
+//! Files of real servers, where they are at hand. The same rules are held by literals in the unit
+//! tests.
 
 use std::fs;
 use std::io::Read;

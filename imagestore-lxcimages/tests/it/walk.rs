@@ -14,7 +14,8 @@ use crate::tree::{BUILD, Tree, chain};
 
 const REGISTRY: &str = "https://registry.example";
 
-/// A registry that refers `lxc-images` and the alias `ubuntu` to the image server, whose key it serves.
+/// A registry that refers `lxc-images` and the alias `ubuntu` to the image server, whose key it
+/// serves.
 fn registry() -> Tree {
     let tree = Tree::new();
     let key = keys::images().fingerprint();
