@@ -146,7 +146,7 @@ impl Index {
         let names: Vec<_> = servers.chain(aliases).collect();
         match names.len() {
             0 => "the registry has none".to_owned(),
-            ..=MAX_NAMES => format!("the registry has {}", names.join(", ")),
+            1..=MAX_NAMES => format!("the registry has {}", names.join(", ")),
             many => {
                 let shown = names.get(..MAX_NAMES).unwrap_or_default().join(", ");
                 format!("the registry has {shown} and {} more", many - MAX_NAMES)

@@ -1,4 +1,5 @@
-//! The index of the protocol's own description, where it is at hand. The unit tests hold the same rules.
+//! The index of the protocol's own description, where it is at hand. The unit tests hold the same
+//! rules.
 
 use std::fs;
 use std::path::PathBuf;
