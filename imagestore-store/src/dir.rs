@@ -158,13 +158,10 @@ impl Dir {
 
     /// Removes what has this name with everything below, if there is anything.
     pub(crate) fn remove_tree(&self, name: &str) -> Result<()> {
-        match fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(self.failed("inspect", name, errno)),
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
-                return self.remove_file(name);
-            }
-            Ok(_) => {}
+        match self.kind(name)? {
+            None => return Ok(()),
+            Some(FileType::Directory) => {}
+            Some(_) => return self.remove_file(name),
         }
         if let Some(dir) = self.open(name)? {
             for entry in dir.names()? {
@@ -236,6 +233,24 @@ impl Dir {
         };
         let open = fs::fstat(&child.file).map_err(failed)?;
         Ok((found.st_dev, found.st_ino) == (open.st_dev, open.st_ino))
+    }
+
+    /// Whether there is a directory of this name.
+    pub(crate) fn holds_directory(&self, name: &str) -> Result<bool> {
+        Ok(self.kind(name)? == Some(FileType::Directory))
+    }
+
+    /// Whether there is anything of this name.
+    pub(crate) fn holds_anything(&self, name: &str) -> Result<bool> {
+        Ok(self.kind(name)?.is_some())
+    }
+
+    fn kind(&self, name: &str) -> Result<Option<FileType>> {
+        match fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileType::from_raw_mode(stat.st_mode))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(self.failed("inspect", name, errno)),
+        }
     }
 
     /// When what has this name was changed last; 1970 if that cannot be told.

@@ -1,7 +1,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use imagestore_core::{Context, Error, Event, Image, RemoteConfig, Result};
 use imagestore_verify::Verified;
 
@@ -96,7 +96,9 @@ async fn download_all(job: &Job, staging: &Staging) -> Result<Vec<Verified<Vec<F
         )
     });
     check_space(&staging.dir, missing.sum(), &job.image.id)?;
-    try_join_all((0..job.image.downloads.len()).map(|index| download(job, staging, index))).await
+    let all =
+        stream::iter((0..job.image.downloads.len()).map(|index| download(job, staging, index)));
+    all.buffered(AT_ONCE).try_collect().await
 }
 
 /// What is here of a build.
@@ -115,6 +117,9 @@ async fn reuse(store: &Store, job: &Arc<Job>, refused: Option<Dir>) -> Result<Ke
             && store.images.holds(&job.key, &refused)?
         {
             return Ok(Kept::Refused(refused));
+        }
+        if !store.images.holds_directory(&job.key)? {
+            return Ok(Kept::Absent);
         }
         let Some(lease) = store.lease(&job.key)? else {
             return Ok(Kept::Absent);
@@ -196,3 +201,6 @@ fn chain(error: &Error) -> String {
     }
     text
 }
+
+// More requests at a time than this make no download faster and burden the remote.
+const AT_ONCE: usize = 4;

@@ -25,6 +25,21 @@
 //! - Locks are on the directories themselves (flock). A [`StoredImage`] holds one, so that
 //!   [`Store::prune`] leaves its build alone.
 //!
+//! # Examples
+//! ```
+//! use imagestore_store::{PruneMode, PruneOptions, Store};
+//!
+//! # let directory = tempfile::TempDir::new().expect("a temporary directory");
+//! # let path = directory.path().join("images");
+//! let store = Store::open(&path)?;
+//! for build in store.list()? {
+//!     println!("{}: {} bytes", build.id, build.size);
+//! }
+//! let unwanted = store.prune(&PruneOptions::default().with_mode(PruneMode::DryRun))?;
+//! assert!(unwanted.removed.is_empty());
+//! # Ok::<(), imagestore_core::Error>(())
+//! ```
+//!
 //! `FORMAT.md`, beside the source, is the whole of what is on the disk.
 
 mod blame;

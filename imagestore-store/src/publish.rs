@@ -31,8 +31,8 @@ pub(crate) fn publish(
         dir.sync()?;
     }
     let replaced = random_name();
-    let old = store.images.open(&job.key)?;
-    if old.is_some() {
+    let old = store.images.holds_anything(&job.key)?;
+    if old {
         store.images.rename(&job.key, &store.trash, &replaced)?;
     }
     store.staging.rename(&job.key, &store.images, &job.key)?;
@@ -40,7 +40,7 @@ pub(crate) fn publish(
     store.staging.sync()?;
     let stored = StoredImage::of(&job.image, lease(store, job, staging)?, &manifest, files)?;
     stored.touch(job.context.now());
-    if old.is_some() {
+    if old {
         // Whoever still uses it has its files open; what cannot be removed is removed when the
         // store is opened next.
         let _ = store.trash.remove_tree(&replaced);

@@ -32,6 +32,8 @@ pub(crate) enum Spoil {
     Kill(usize),
     /// It fails with this error number.
     Fail(usize, i32),
+    /// All of them fail with this error number.
+    FailAll(i32),
 }
 
 /// A store and a remote in a directory that children share.
@@ -95,6 +97,7 @@ impl Child {
         let text = match spoil {
             Spoil::Kill(step) => format!("{step}"),
             Spoil::Fail(step, errno) => format!("{step} {errno}"),
+            Spoil::FailAll(errno) => format!("all {errno}"),
         };
         self.command(task)
             .env("IMAGESTORE_SPOIL", text)
@@ -172,16 +175,13 @@ fn work(directory: &Path, scene: &Scene, task: &str) -> Result<()> {
 }
 
 fn spoil(text: &str) {
-    let mut numbers = text
-        .split(' ')
-        .map(|number| number.parse::<usize>().expect("a number"));
-    let step = numbers.next().expect("a step");
-    let errno = numbers
-        .next()
-        .map(|errno| i32::try_from(errno).expect("an error number"));
+    let (step, errno) = text.split_once(' ').unwrap_or((text, ""));
+    let step: Option<usize> = (step != "all").then(|| step.parse().expect("a step"));
+    let errno: Option<i32> = (!errno.is_empty()).then(|| errno.parse().expect("an error number"));
     let passed = AtomicUsize::new(0);
     faults::inject(move |_, _| {
-        if passed.fetch_add(1, Ordering::SeqCst) != step {
+        let now = passed.fetch_add(1, Ordering::SeqCst);
+        if step.is_some_and(|step| step != now) {
             return Ok(());
         }
         match errno {

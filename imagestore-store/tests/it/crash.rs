@@ -87,6 +87,28 @@ fn a_disk_that_fails_at_any_step_ends_in_an_error_and_a_whole_store() {
 }
 
 #[test]
+fn a_store_that_cannot_be_written_to_gives_what_is_there() {
+    let child = Child::new();
+    let output = child
+        .start(Task::Fetch)
+        .wait_with_output()
+        .expect("a child");
+    assert!(output.status.success(), "{output:?}");
+    let asked = child.asked();
+    let read_only = Spoil::FailAll(Errno::ROFS.raw_os_error());
+    let output = child.run(Task::Fetch, read_only);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(child.asked(), asked);
+    child.start_over();
+    let output = child.run(Task::Fetch, read_only);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let told = "storage: cannot create, the file system is mounted read-only: ";
+    let remedy = "; mount it writable, or name another directory for the store\n";
+    assert!(text.contains(told) && text.ends_with(remedy), "{text}");
+}
+
+#[test]
 fn nothing_is_renamed_before_it_is_on_the_disk_and_no_success_told_before_the_names_are() {
     let child = Child::new();
     let output = child

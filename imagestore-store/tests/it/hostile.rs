@@ -123,6 +123,25 @@ async fn directories_that_are_links_are_refused() {
 }
 
 #[tokio::test]
+async fn a_fetch_puts_a_build_in_the_place_of_a_link() {
+    let scene = Scene::new();
+    let path = scene
+        .fetch(&scene.image())
+        .await
+        .expect("fetched")
+        .path()
+        .to_owned();
+    let target = scene.directory.path().join("elsewhere");
+    fs::rename(&path, &target).expect("moved");
+    symlink(&target, &path).expect("a link");
+    scene.remote.forget();
+    let stored = scene.fetch(&scene.image()).await.expect("fetched again");
+    assert_eq!(bytes_of(&stored, "rootfs.tar.xz"), scene.rootfs);
+    assert_eq!(scene.remote.offsets(ROOTFS), [0]);
+    assert!(!path.is_symlink() && target.join("manifest.json").is_file());
+}
+
+#[tokio::test]
 async fn a_manifest_of_another_image_is_not_taken_for_this_one() {
     let scene = Scene::new();
     drop(scene.fetch(&scene.image()).await.expect("fetched"));
