@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use crate::cache_entry::{self, Keeping, Kept, Slot};
 use crate::errors::shown;
+use crate::retry::parse_date;
 
 /// A transport that keeps documents and asks only whether they have changed.
 ///
@@ -174,10 +175,19 @@ async fn keep_passing(body: Body, slot: Slot, directory: PathBuf) -> Body {
 }
 
 fn may_be_revalidated(kept: &Kept) -> bool {
-    let validators = &kept.label.validators;
     let age = SystemTime::now().duration_since(kept.fetched);
-    (validators.etag.is_some() || validators.last_modified.is_some())
-        && age.is_ok_and(|age| age < LONGEST_REVALIDATED)
+    tells_versions_apart(kept) && age.is_ok_and(|age| age < LONGEST_REVALIDATED)
+}
+
+/// Whether a change after this copy was fetched must show in its validators.
+///
+/// Times of change have whole seconds, so a document may change twice under one. Only one that had been left alone
+/// for a while when it was fetched can be told by its time (RFC 9110, 8.8.2.2).
+fn tells_versions_apart(kept: &Kept) -> bool {
+    let validators = &kept.label.validators;
+    let changed = validators.last_modified.as_deref().and_then(parse_date);
+    let rested = changed.and_then(|changed| kept.fetched.duration_since(changed).ok());
+    validators.etag.is_some() || rested.is_some_and(|rested| rested >= SHORTEST_REST)
 }
 
 fn prepare(directory: &Path) -> Result<()> {
@@ -208,3 +218,4 @@ fn storage(message: &str, path: &Path) -> Error {
 }
 
 const LONGEST_REVALIDATED: Duration = Duration::from_secs(86_400);
+const SHORTEST_REST: Duration = Duration::from_secs(60);

@@ -93,7 +93,7 @@ fn with_jitter(pause: Duration) -> Duration {
 }
 
 /// A date as in `Sun, 06 Nov 1994 08:49:37 GMT`, the one form that is still generated.
-fn parse_date(text: &str) -> Option<SystemTime> {
+pub(crate) fn parse_date(text: &str) -> Option<SystemTime> {
     let mut words = text.strip_suffix(" GMT")?.split(' ').skip(1);
     let day: u64 = number(words.next()?, 1..=31)?;
     let month = words.next()?;

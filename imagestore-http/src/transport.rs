@@ -11,6 +11,7 @@ use reqwest::header::{
 };
 use reqwest::tls::TlsInfo;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
+use url::Url;
 
 use crate::addresses::{Class, Reach};
 use crate::answer::{Answer, Asked, Outcome};
@@ -114,10 +115,7 @@ impl HttpTransport {
                 bound: bound(request.remote),
             }
             .target()?;
-            if target.host() != hops.way.url().host() {
-                hops.reach = Reach::From(class);
-            }
-            hops.way.asked.push(target);
+            hops.go(target, class);
         }
     }
 
@@ -241,6 +239,15 @@ impl Hops {
         }
     }
 
+    /// Goes on to where somebody of this class leads.
+    fn go(&mut self, target: Url, class: Class) {
+        // A name that was reached at one address may stand for another the next time.
+        if target.origin() != self.way.url().origin() {
+            self.reach = Reach::From(class);
+        }
+        self.way.asked.push(target);
+    }
+
     /// Who answered: by what the URL says, else by the address that was connected to.
     fn class(&self, response: &reqwest::Response) -> Class {
         let connected = response.remote_addr().filter(|_| self.way.proxy.is_none());
@@ -302,4 +309,34 @@ fn check_place(request: &Get<'_>) -> Result<()> {
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_narrows_what_names_may_stand_for() {
+        let url = |text: &str| text.parse::<Url>().expect(text);
+        let way = Way {
+            asked: vec![url("https://a.example/1")],
+            proxy: None,
+            socket: None,
+            tried: 1,
+        };
+        let mut hops = Hops {
+            way,
+            reach: Reach::Any,
+            deadline: None,
+        };
+        for (target, reach) in [
+            ("https://a.example/2", Reach::Any),
+            ("https://a.example:444/3", Reach::From(Class::Public)),
+            ("https://a.example:444/4", Reach::From(Class::Public)),
+        ] {
+            hops.go(url(target), Class::Public);
+            assert_eq!(hops.reach, reach, "{target}");
+            assert_eq!(hops.way.url(), &url(target));
+        }
+    }
 }

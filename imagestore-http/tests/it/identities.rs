@@ -3,6 +3,7 @@
 use imagestore_core::{ClientIdentity, ErrorKind};
 use imagestore_http::{Authorities, HttpTransport};
 use imagestore_testkit::server::Certificate;
+use imagestore_testkit::{Server, Site};
 
 use crate::setup::{assert_error, bytes, options, read, remote, transport};
 use crate::tls::{pinned, server, sha256};
@@ -71,5 +72,17 @@ async fn authorities_that_are_none_are_a_fault_of_the_configuration() {
         &error,
         ErrorKind::InvalidConfig,
         "the authorities: not a PEM certificate",
+    );
+}
+
+#[tokio::test]
+async fn without_tls_no_authorities_are_needed() {
+    let server = Server::http(Site::files([("/f", "x")])).expect("a server");
+    let transport = transport(|options| options.authorities = Authorities::Only(b"x".to_vec()));
+    assert_eq!(
+        bytes(&transport, &remote(&server), "/f")
+            .await
+            .expect("bytes"),
+        b"x"
     );
 }

@@ -1,9 +1,8 @@
 //! Certificates: which are believed, which are not, and what is said about them.
 
-use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use imagestore_core::{ErrorKind, RemoteConfig, TlsTrust};
 use imagestore_http::{Authorities, HttpTransport};
@@ -321,31 +320,21 @@ async fn old_tls_is_refused() {
         format!("{}{}", certificate.pem(), certificate.key_pem()),
     )
     .expect("pem");
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a port")
-        .port();
     let mut openssl = Command::new(openssl.path());
-    openssl.args([
-        "s_server",
-        "-quiet",
-        "-www",
-        "-tls1_1",
-        "-cipher",
-        "ALL:@SECLEVEL=0",
-        "-cert",
-    ]);
+    openssl.args(["s_server", "-www", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
+    openssl.args(["-accept", "127.0.0.1:0", "-cert"]).arg(&pem);
+    // It ends with its input, so that is kept open.
     openssl
-        .arg(&pem)
-        .args(["-accept", &format!("127.0.0.1:{port}")]);
-    let quiet = openssl
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null());
-    let _server = Stopped(quiet.spawn().expect("openssl runs"));
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    let mut server = Stopped(openssl.spawn().expect("openssl runs"));
+    let told = BufReader::new(server.0.stdout.take().expect("piped"));
+    let port = told
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:").map(str::to_owned))
+        .expect("openssl says where it listens");
     let remote = remote_at(&format!("https+lxc-images://127.0.0.1:{port}"));
     let remote = pinned(remote, &[certificate.sha256()]);
     let error = bytes(&HttpTransport::new(options()), &remote, "/f")
