@@ -44,6 +44,7 @@ mod verified;
 mod verifier;
 mod warning;
 
+pub use clock::{ParseTimeError, Utc};
 pub use digest::{ParseDigestError, Sha256, check_digest};
 pub use error::VerifyError;
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
