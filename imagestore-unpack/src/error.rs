@@ -39,6 +39,8 @@ struct Inner {
     entry: Option<String>,
     offset: Option<u64>,
     source: Option<io::Error>,
+    /// Whether no member is to blame.
+    of_packing: bool,
 }
 
 impl UnpackError {
@@ -49,6 +51,7 @@ impl UnpackError {
             entry: None,
             offset: None,
             source: None,
+            of_packing: false,
         }))
     }
 
@@ -86,9 +89,15 @@ impl UnpackError {
         self
     }
 
+    /// Says that the packed data is at fault, not the member that is being read.
+    pub(crate) fn of_packing(mut self) -> Self {
+        self.0.of_packing = true;
+        self
+    }
+
     /// Names the member; the innermost name stays.
     pub(crate) fn about(mut self, name: &[u8]) -> Self {
-        if self.0.entry.is_none() {
+        if self.0.entry.is_none() && !self.0.of_packing {
             self.0.entry = Some(escape(name));
         }
         self
@@ -96,7 +105,9 @@ impl UnpackError {
 
     /// Gives the place in the unpacked archive; the innermost place stays.
     pub(crate) fn at(mut self, offset: u64) -> Self {
-        self.0.offset.get_or_insert(offset);
+        if !self.0.of_packing {
+            self.0.offset.get_or_insert(offset);
+        }
         self
     }
 

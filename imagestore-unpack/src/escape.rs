@@ -5,17 +5,15 @@ use std::fmt::Write;
 /// A name may hold terminal control sequences or right-to-left overrides: none of them reaches
 /// the reader's terminal.
 pub(crate) fn escape(bytes: &[u8]) -> String {
+    // Each byte makes at least one character, so more of them would only be cut again.
+    let shown = &bytes[..bytes.len().min(4 * LONGEST)];
     let mut line = String::new();
-    for chunk in bytes.utf8_chunks() {
+    for chunk in shown.utf8_chunks() {
         for character in chunk.valid().chars() {
             if is_plain(character) {
                 line.push(character);
             } else {
                 line.extend(character.escape_default());
-            }
-            if line.len() > LONGEST {
-                line.push('…');
-                return line;
             }
         }
         for byte in chunk.invalid() {
@@ -23,7 +21,10 @@ pub(crate) fn escape(bytes: &[u8]) -> String {
             let _ = write!(line, "\\x{byte:02x}");
         }
     }
-    line
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
 }
 
 fn is_plain(character: char) -> bool {
@@ -61,7 +62,8 @@ mod tests {
     #[test]
     fn cuts_long_names() {
         let line = escape(&[b'a'; 5000]);
-        assert_eq!(line.chars().count(), LONGEST + 2);
+        assert_eq!(line.chars().count(), LONGEST + 1);
         assert!(line.ends_with('…'));
+        assert_eq!(escape(&[b'a'; LONGEST]).len(), LONGEST);
     }
 }

@@ -17,17 +17,17 @@ use crate::target::{Target, make_private};
 /// parent/NAME/                             after publish
 /// ```
 #[derive(Debug)]
-pub(crate) struct Staging<'a> {
-    target: &'a Target,
+pub(crate) struct Staging {
+    target: Target,
     name: Vec<u8>,
     directory: OwnedFd,
     published: bool,
 }
 
-impl<'a> Staging<'a> {
+impl Staging {
     /// Makes the directory, after removing what killed processes left for the same target.
-    pub(crate) fn create(target: &'a Target) -> Result<Self, UnpackError> {
-        reclaim(target);
+    pub(crate) fn create(target: Target) -> Result<Self, UnpackError> {
+        reclaim(&target);
         loop {
             let name = staging_name(target.name());
             let directory = match make_private(target.parent(), &name) {
@@ -78,7 +78,7 @@ impl<'a> Staging<'a> {
     }
 }
 
-impl Drop for Staging<'_> {
+impl Drop for Staging {
     fn drop(&mut self) {
         if !self.published {
             // What cannot be removed is left for `reclaim`.

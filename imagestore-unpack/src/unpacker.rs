@@ -160,7 +160,7 @@ impl Unpacker {
     pub fn unpack(&self, archive: &Verified<File>, target: &Path) -> Result<Unpacked, UnpackError> {
         let target = Target::open(target)?;
         target.check_vacant()?;
-        let staging = Staging::create(&target)?;
+        let staging = Staging::create(target)?;
         let unpacked = self.fill(archive, staging.directory())?;
         staging.publish()?;
         Ok(unpacked)

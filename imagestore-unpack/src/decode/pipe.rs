@@ -285,7 +285,7 @@ impl Feed<'_> {
         match self.received.recv() {
             Ok(Ok(Some(chunk))) => self.chunk = chunk,
             Ok(Ok(None)) => self.ended = true,
-            Ok(Err(error)) => return Err(error),
+            Ok(Err(error)) => return Err(error.of_packing()),
             // An end that was not announced is not an end.
             Err(_) => return Err(UnpackError::malformed("the decoder stopped before the end")),
         }

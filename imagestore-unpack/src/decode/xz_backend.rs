@@ -14,7 +14,8 @@ pub enum XzBackend {
     /// The C library of the xz project, linked statically; decodes blocks side by side.
     #[cfg(feature = "liblzma")]
     Liblzma,
-    /// `lzma-rust2`: pure Rust, half as long again, complete.
+    /// `lzma-rust2`: pure Rust, takes half as long again. It reads every valid file; sizes in block
+    /// headers that lie are passed over, wrong content is not.
     #[cfg(feature = "pure-rust")]
     LzmaRust2,
     /// `lzma-rs`: pure Rust, keeps a whole block in memory, and refuses valid files that use

@@ -88,7 +88,7 @@ impl Root {
 
     /// Opens a path below the root; no component may be a link or on another file system.
     pub(crate) fn open(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let flags = flags | OFlags::CLOEXEC;
         if self.has_openat2.get() {
             let resolve = ResolveFlags::BENEATH
                 | ResolveFlags::NO_SYMLINKS
@@ -98,6 +98,8 @@ impl Root {
                 match openat2(&self.fd, path, flags, Mode::empty(), resolve) {
                     // A rename elsewhere on the system came between.
                     Err(Errno::AGAIN) => {}
+                    // A link at the end of the path looks like a file here; the walk tells them apart.
+                    Err(Errno::NOTDIR) => return self.walk(path, flags),
                     // Old kernels, and sandboxes that do not know the call.
                     Err(Errno::NOSYS | Errno::PERM) => {
                         self.has_openat2.set(false);
@@ -113,6 +115,7 @@ impl Root {
     /// What `openat2` does, one component at a time.
     fn walk(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let mut components = path.split(|byte| *byte == b'/').peekable();
+        let flags = flags | OFlags::NOFOLLOW;
         let mut above: Option<OwnedFd> = None;
         while let Some(component) = components.next() {
             let from = above.as_ref().map_or(self.fd.as_fd(), AsFd::as_fd);
@@ -156,3 +159,66 @@ fn is_link(directory: BorrowedFd<'_>, name: &[u8]) -> bool {
 
 const HANDLES: usize = 8;
 const RACES: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// Both ways of opening must give the same answers.
+    #[test]
+    fn opens_directories_and_nothing_through_links() {
+        let work = tempfile::tempdir().expect("a temporary directory");
+        let root = work.path().join("root");
+        fs::create_dir_all(root.join("a/b")).expect("a directory");
+        fs::write(root.join("file"), "").expect("a file");
+        symlink("a", root.join("inside")).expect("a link");
+        symlink("..", root.join("a/up")).expect("a link");
+        let open = || Root::new(OwnedFd::from(fs::File::open(&root).expect("a directory")));
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        for root in [
+            open().expect("a root"),
+            open().expect("a root").without_openat2(),
+        ] {
+            for (path, expected) in [
+                ("a", Ok(())),
+                ("a/b", Ok(())),
+                ("missing", Err(Errno::NOENT)),
+                ("a/missing/b", Err(Errno::NOENT)),
+                ("inside", Err(Errno::LOOP)),
+                ("inside/b", Err(Errno::LOOP)),
+                ("a/up", Err(Errno::LOOP)),
+                ("a/up/a", Err(Errno::LOOP)),
+                ("file", Err(Errno::NOTDIR)),
+                ("file/x", Err(Errno::NOTDIR)),
+            ] {
+                let opened = root.open(path.as_bytes(), flags).map(drop);
+                assert_eq!(opened, expected, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn keeps_the_newest_handles() {
+        let work = tempfile::tempdir().expect("a temporary directory");
+        for name in 0..20 {
+            fs::create_dir(work.path().join(name.to_string())).expect("a directory");
+        }
+        let fd = OwnedFd::from(fs::File::open(work.path()).expect("a directory"));
+        let mut root = Root::new(fd).expect("a root");
+        for name in 0..20 {
+            root.directory(name.to_string().as_bytes())
+                .expect("it is there");
+            root.directory(b"0").expect("it is there");
+        }
+        assert_eq!(root.handles.len(), HANDLES);
+        assert_eq!(root.handles[0].0, b"0");
+        let [one, other] = root.directories(b"3", b"0").expect("both");
+        assert_ne!(
+            fstat(one).expect("open").st_ino,
+            fstat(other).expect("open").st_ino
+        );
+    }
+}

@@ -11,7 +11,9 @@
 
 mod entry;
 mod extended;
+mod extension;
 mod header;
+mod member;
 mod numbers;
 mod pax;
 mod sparse;

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn reads_values_with_newlines_and_equals() {
-        let all = records(b"12 path=abc\n25 SCHILY.xattr.a=x=y\n\n\n").expect("well formed");
+        let all = records(b"12 path=abc\n24 SCHILY.xattr.a=x=y\n\n\n").expect("well formed");
         assert_eq!(
             all,
             [

@@ -1,26 +1,18 @@
-use super::entry::{Entry, Kind, Time};
+use super::entry::{Entry, Time};
 use super::extended::Extended;
-use super::header::{BLOCK, Format, Header, is_zero};
-use super::sparse::{MapReader, OldGnu, SparseMap};
+use super::extension::{Pending, mixed};
+use super::header::{BLOCK, Header, is_zero};
 use crate::decode::Feed;
 use crate::error::UnpackError;
 use crate::limits::UnpackLimits;
 
 /// Goes through the members of an archive.
 pub(crate) struct Walk<'a, 'f> {
-    feed: &'a mut Feed<'f>,
-    limits: &'a UnpackLimits,
-    global_modified: Option<Time>,
+    pub(super) feed: &'a mut Feed<'f>,
+    pub(super) limits: &'a UnpackLimits,
+    pub(super) global_modified: Option<Time>,
     data: u64,
     padding: u64,
-}
-
-/// The extension headers seen since the last member.
-#[derive(Default)]
-struct Pending {
-    extended: Option<Extended>,
-    long_name: Option<Vec<u8>>,
-    long_link: Option<Vec<u8>>,
 }
 
 impl<'a, 'f> Walk<'a, 'f> {
@@ -36,7 +28,9 @@ impl<'a, 'f> Walk<'a, 'f> {
 
     /// The next member; `None` only after an intact end of the archive and of its packing.
     pub(crate) fn next(&mut self) -> Result<Option<Entry>, UnpackError> {
-        self.skip_data()?;
+        if let Err(error) = self.skip_data() {
+            return Err(error.at(self.feed.offset()));
+        }
         let mut pending = Pending::default();
         loop {
             let offset = self.feed.offset();
@@ -133,216 +127,13 @@ impl<'a, 'f> Walk<'a, 'f> {
         Ok(Step::Again)
     }
 
-    fn member(
-        &mut self,
-        block: &[u8; BLOCK],
-        pending: Pending,
-        offset: u64,
-    ) -> Result<Entry, UnpackError> {
-        let header = Header::open(block)?;
-        let Pending {
-            extended,
-            long_name,
-            long_link,
-        } = pending;
-        let mut extended = extended.unwrap_or_default();
-        let real_size = extended.sparse.real_size()?;
-        let name = extended.sparse.name.take().or(extended.path).or(long_name);
-        let name = name.unwrap_or_else(|| header.name());
-        let named = |error: UnpackError| error.about(&name);
-        let given_link = extended.link.is_some() || long_link.is_some();
-        let link = extended
-            .link
-            .or(long_link)
-            .unwrap_or_else(|| header.link().to_vec());
-        let kind = self
-            .kind(
-                block,
-                &header,
-                &name,
-                link,
-                given_link,
-                extended.size,
-                real_size,
-            )
-            .map_err(named)?;
-        let modified = match extended.modified.or(self.global_modified) {
-            Some(time) => time,
-            None => Time {
-                seconds: header.modified().map_err(named)?,
-                nanoseconds: 0,
-            },
-        };
-        let uid = owner(
-            extended
-                .uid
-                .map_or_else(|| header.uid(), |id| Ok(id.into())),
-            "uid",
-        );
-        let gid = owner(
-            extended
-                .gid
-                .map_or_else(|| header.gid(), |id| Ok(id.into())),
-            "gid",
-        );
-        Ok(Entry {
-            kind,
-            mode: header.mode().map_err(named)?,
-            uid: uid.map_err(named)?,
-            gid: gid.map_err(named)?,
-            modified,
-            xattrs: extended.xattrs,
-            foreign_xattrs: extended.foreign_xattrs,
-            offset,
-            name,
-        })
-    }
-
-    #[allow(clippy::too_many_arguments)] // Each is one field of the member's headers.
-    fn kind(
-        &mut self,
-        block: &[u8; BLOCK],
-        header: &Header<'_>,
-        name: &[u8],
-        link: Vec<u8>,
-        given_link: bool,
-        given_size: Option<u64>,
-        real_size: Option<u64>,
-    ) -> Result<Kind, UnpackError> {
-        let letter = header.kind();
-        let size = header.size()?;
-        let is_file = matches!(letter, 0 | b'0' | b'S');
-        if !is_file && (size != 0 || given_size.is_some()) {
-            // Some readers skip that many bytes, others read them as the next header.
-            let size = given_size.unwrap_or(size);
-            return Err(UnpackError::malformed(format!(
-                "a member without content claims {size} bytes of it"
-            )));
-        }
-        if real_size.is_some() && !matches!(letter, 0 | b'0') {
-            return Err(UnpackError::malformed("only a regular file can be sparse"));
-        }
-        if given_link && !matches!(letter, b'1' | b'2') {
-            return Err(UnpackError::malformed(
-                "a member that is not a link has a link target",
-            ));
-        }
-        match letter {
-            0 if name.ends_with(b"/") => {
-                // Before ustar a directory was told by its name alone.
-                if size != 0 || given_size.is_some() || real_size.is_some() {
-                    return Err(UnpackError::malformed("a directory has content"));
-                }
-                return Ok(Kind::Directory);
-            }
-            b'5' => return Ok(Kind::Directory),
-            _ if name.ends_with(b"/") => {
-                return Err(UnpackError::malformed(
-                    "a member that is no directory is named like one",
-                ));
-            }
-            b'1' | b'2' => {
-                if link.is_empty() {
-                    return Err(UnpackError::malformed("a link has no target"));
-                }
-                if link.len() > self.limits.path_bytes {
-                    return Err(UnpackError::too_large(format!(
-                        "a link's target has {} bytes, over the limit of {}",
-                        link.len(),
-                        self.limits.path_bytes
-                    )));
-                }
-                return Ok(if letter == b'1' {
-                    Kind::HardLink(link)
-                } else {
-                    Kind::Symlink(link)
-                });
-            }
-            b'3' => return Ok(Kind::Character(header.device()?)),
-            b'4' => return Ok(Kind::Block(header.device()?)),
-            b'6' => return Ok(Kind::Fifo),
-            _ if is_file => {}
-            other => {
-                return Err(UnpackError::malformed(format!(
-                    "the member type `{}` is not known",
-                    crate::escape::escape(&[other])
-                )));
-            }
-        }
-        let stored = stored_size(size, given_size)?;
-        if stored > self.limits.bytes {
-            return Err(UnpackError::too_large(format!(
-                "a file has {stored} bytes, over the limit of {}",
-                self.limits.bytes
-            )));
-        }
-        let sparse = match (letter, real_size) {
-            (b'S', _) => Some(self.old_gnu_map(block, header.format()?, stored)?),
-            (_, Some(real_size)) => Some(self.pax_map(real_size, stored)?),
-            _ => {
-                self.expect_data(stored, stored);
-                None
-            }
-        };
-        Ok(Kind::File { sparse })
-    }
-
-    fn old_gnu_map(
-        &mut self,
-        block: &[u8; BLOCK],
-        format: Format,
-        stored: u64,
-    ) -> Result<SparseMap, UnpackError> {
-        if format != Format::Gnu {
-            return Err(UnpackError::malformed(
-                "the member type `S` outside the GNU format",
-            ));
-        }
-        let mut map = OldGnu::header(block)?;
-        let mut read = 0;
-        while map.continues {
-            let mut more = [0; BLOCK];
-            if self.feed.fill(&mut more)? < BLOCK {
-                return Err(cut_short());
-            }
-            read += BLOCK as u64;
-            self.check_extension(read)?;
-            map.more(&more)?;
-        }
-        self.expect_data(stored, stored);
-        SparseMap::new(map.real_size, map.segments, stored, self.limits)
-    }
-
-    fn pax_map(&mut self, real_size: u64, stored: u64) -> Result<SparseMap, UnpackError> {
-        let mut map = MapReader::default();
-        let mut read = 0;
-        loop {
-            let mut block = [0; BLOCK];
-            if read + BLOCK as u64 > stored {
-                return Err(UnpackError::malformed(
-                    "the map of a sparse file does not end",
-                ));
-            }
-            if self.feed.fill(&mut block)? < BLOCK {
-                return Err(cut_short());
-            }
-            read += BLOCK as u64;
-            self.check_extension(read)?;
-            if map.block(&block)? {
-                break;
-            }
-        }
-        self.expect_data(stored - read, stored);
-        SparseMap::new(real_size, map.segments(), stored - read, self.limits)
-    }
-
     /// Sets how much content follows; the padding is that of all that was stored.
-    fn expect_data(&mut self, data: u64, stored: u64) {
+    pub(super) fn expect_data(&mut self, data: u64, stored: u64) {
         self.data = data;
         self.padding = (BLOCK as u64 - stored % BLOCK as u64) % BLOCK as u64;
     }
 
-    fn skip_data(&mut self) -> Result<(), UnpackError> {
+    pub(super) fn skip_data(&mut self) -> Result<(), UnpackError> {
         while self.data > 0 {
             self.data()?;
         }
@@ -353,55 +144,6 @@ impl<'a, 'f> Walk<'a, 'f> {
                 return Err(cut_short());
             }
             self.padding -= part.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn long(
-        &mut self,
-        header: &Header<'_>,
-        after_pax: bool,
-        repeated: bool,
-    ) -> Result<Vec<u8>, UnpackError> {
-        if after_pax || repeated {
-            return Err(mixed());
-        }
-        if header.format()? != Format::Gnu {
-            return Err(UnpackError::malformed(
-                "a GNU long name outside the GNU format",
-            ));
-        }
-        let mut bytes = self.extension(header)?;
-        if bytes.last() == Some(&0) {
-            bytes.pop();
-        }
-        if bytes.is_empty() || bytes.contains(&0) {
-            return Err(UnpackError::malformed(
-                "a GNU long name is empty or holds a NUL",
-            ));
-        }
-        Ok(bytes)
-    }
-
-    fn extension(&mut self, header: &Header<'_>) -> Result<Vec<u8>, UnpackError> {
-        let size = header.size()?;
-        self.check_extension(size)?;
-        // No more than the limit just checked.
-        let mut bytes = vec![0; size as usize];
-        if self.feed.fill(&mut bytes)? < bytes.len() {
-            return Err(cut_short());
-        }
-        self.expect_data(0, size);
-        self.skip_data()?;
-        Ok(bytes)
-    }
-
-    fn check_extension(&self, size: u64) -> Result<(), UnpackError> {
-        let limit = self.limits.extension_bytes;
-        if size > limit {
-            return Err(UnpackError::too_large(format!(
-                "an extension header has {size} bytes, over the limit of {limit}"
-            )));
         }
         Ok(())
     }
@@ -451,12 +193,6 @@ impl<'a, 'f> Walk<'a, 'f> {
     }
 }
 
-impl Pending {
-    fn is_empty(&self) -> bool {
-        self.extended.is_none() && self.long_name.is_none() && self.long_link.is_none()
-    }
-}
-
 #[allow(clippy::large_enum_variant)] // It lives for one call.
 enum Step {
     Again,
@@ -464,39 +200,6 @@ enum Step {
     Member(Entry),
 }
 
-/// The size in the PAX header counts only where the other header could not hold it.
-fn stored_size(header: u64, given: Option<u64>) -> Result<u64, UnpackError> {
-    let Some(given) = given else {
-        return Ok(header);
-    };
-    let cannot_hold = given > LARGEST_OCTAL && (header == 0 || header == LARGEST_OCTAL);
-    if given == header || cannot_hold {
-        return Ok(given);
-    }
-    Err(UnpackError::malformed(format!(
-        "the PAX size is {given}, the header's size is {header}"
-    )))
-}
-
-fn owner(id: Result<i128, UnpackError>, what: &str) -> Result<u32, UnpackError> {
-    let id = id?;
-    match u32::try_from(id) {
-        // The kernel takes this one for "leave as it is".
-        Ok(u32::MAX) | Err(_) => Err(UnpackError::malformed(format!(
-            "the {what} {id} is not between 0 and {}",
-            u32::MAX - 1
-        ))),
-        Ok(id) => Ok(id),
-    }
-}
-
-fn mixed() -> UnpackError {
-    UnpackError::malformed("extension headers are repeated or mixed")
-}
-
-fn cut_short() -> UnpackError {
+pub(super) fn cut_short() -> UnpackError {
     UnpackError::malformed("the archive is cut short")
 }
-
-/// Eleven octal digits.
-const LARGEST_OCTAL: u64 = 0o77_777_777_777;
