@@ -68,8 +68,7 @@ impl Tool {
 /// # Panics
 /// If `IMAGESTORE_ORACLES=require` is set.
 pub fn missing(what: &str) {
-    let message =
-        format!("NOT TESTED: `{what}` is not installed, the comparison with it is left out");
+    let message = format!("NOT TESTED: `{what}` is missing here, what needs it is left out");
     assert!(
         std::env::var_os("IMAGESTORE_ORACLES").is_none_or(|value| value != *"require"),
         "{message}"

@@ -1,11 +1,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use imagestore_testkit::oracle::Tool;
 use imagestore_testkit::server::{Framing, WrongRange};
-use imagestore_testkit::{Answer, Fault, Server, Site};
+use imagestore_testkit::{Fault, Server, Site};
 
 const BODY: &[u8] = b"0123456789";
 
@@ -345,56 +343,4 @@ fn ends_at_once_when_dropped_while_it_stalls() {
     let mut seen = Vec::new();
     drop(streams[0].read_to_end(&mut seen));
     assert!(seen.ends_with(b"\r\n\r\n0123"));
-}
-
-#[test]
-fn answers_by_a_function_and_on_a_socket() {
-    let folder = tempfile::tempdir().expect("a directory");
-    let path = folder.path().join("unix.socket");
-    let site = Site::answering(|request| match request.path.as_str() {
-        "/1.0" => Answer::ok("{}").with_field("Content-Type", "application/json"),
-        _ => Answer::not_found(),
-    });
-    let server = Server::socket(&path, site).expect("a socket");
-    assert_eq!(
-        server.remote_url("lxd").to_string(),
-        format!("unix+lxd://{}", path.display())
-    );
-    let mut stream = UnixStream::connect(&path).expect("listens");
-    stream
-        .write_all(b"GET /1.0?recursion=1 HTTP/1.1\r\nConnection: close\r\n\r\n")
-        .expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("text");
-    assert!(
-        answer.contains("application/json") && answer.ends_with("\r\n\r\n{}"),
-        "{answer}"
-    );
-    assert_eq!(server.requests()[0].target, "/1.0?recursion=1");
-    drop(server);
-    assert!(!path.exists());
-}
-
-#[test]
-fn real_wget_believes_the_certificate() {
-    let Some(wget) = Tool::find("wget") else {
-        return;
-    };
-    let folder = tempfile::tempdir().expect("a directory");
-    let server = Server::https(site()).expect("a port");
-    let certificate = server.certificate().expect("https");
-    let pem = folder.path().join("ca.pem");
-    std::fs::write(&pem, certificate.pem()).expect("written");
-    let url = format!("{}/file", server.url());
-    let fetch = |more: &[&str]| {
-        wget.command()
-            .args(["-q", "-O-", "--no-config", "--no-hsts", "-t1"])
-            .args(more)
-            .args([&url])
-            .run()
-    };
-    let trusted = format!("--ca-certificate={}", pem.display());
-    assert_eq!(fetch(&[&trusted]).expect_success(), "0123456789");
-    assert!(!fetch(&[]).success(), "an unknown certificate");
-    assert_eq!(server.requests().len(), 1);
 }

@@ -3,6 +3,8 @@
 //! A protocol, and every wrapper around a source, runs [`run_all`] against a remote of which the test knows what it
 //! holds. The functions panic with what was expected and what was found.
 
+mod expected;
+
 use std::collections::BTreeSet;
 
 use imagestore_core::{
@@ -10,83 +12,8 @@ use imagestore_core::{
 };
 use imagestore_verify::{Proof, Verified};
 
-/// What a remote is known to hold.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    names: Vec<ImagePath>,
-    answer: Answered,
-    missing: Vec<ImagePath>,
-    folders: Vec<Folder>,
-}
-
-impl Expected {
-    /// `path` is an image of this build with files of these roles, in this order.
-    #[must_use]
-    pub fn image(path: &str, build: &str, roles: impl IntoIterator<Item = FileRole>) -> Self {
-        let roles = roles.into_iter().collect();
-        Self::new(
-            path,
-            Answered::Image {
-                build: build.to_owned(),
-                roles,
-            },
-        )
-    }
-
-    /// `path` leads to the remote with this URL, where the rest is `rest`.
-    #[must_use]
-    pub fn referral(path: &str, url: &str, rest: &str) -> Self {
-        Self::new(
-            path,
-            Answered::Referral {
-                url: url.to_owned(),
-                rest: parse(rest),
-            },
-        )
-    }
-
-    /// `path` is another name for the same.
-    #[must_use]
-    pub fn with_alias(mut self, path: &str) -> Self {
-        self.names.push(parse(path));
-        self
-    }
-
-    /// There is nothing at `path`.
-    #[must_use]
-    pub fn with_missing(mut self, path: &str) -> Self {
-        self.missing.push(parse(path));
-        self
-    }
-
-    /// A listing of `prefix` has entries of exactly these names.
-    #[must_use]
-    pub fn with_listing<'a>(
-        mut self,
-        prefix: &str,
-        names: impl IntoIterator<Item = &'a str>,
-    ) -> Self {
-        let names = names.into_iter().map(str::to_owned).collect();
-        self.folders.push(Folder {
-            prefix: parse(prefix),
-            names,
-        });
-        self
-    }
-
-    fn new(path: &str, answer: Answered) -> Self {
-        Self {
-            names: vec![parse(path)],
-            answer,
-            missing: Vec::new(),
-            folders: Vec::new(),
-        }
-    }
-
-    fn name(&self) -> &ImagePath {
-        &self.names[0]
-    }
-}
+pub use self::expected::Expected;
+use self::expected::{Answered, Folder, parse};
 
 /// Runs every function of this module.
 pub async fn run_all(source: &dyn ImageSource, expected: &Expected) {
@@ -291,18 +218,6 @@ pub async fn listing_of_nothing_is_not_found(source: &dyn ImageSource, expected:
     }
 }
 
-#[derive(Clone, Debug)]
-enum Answered {
-    Image { build: String, roles: Vec<FileRole> },
-    Referral { url: String, rest: ImagePath },
-}
-
-#[derive(Clone, Debug)]
-struct Folder {
-    prefix: ImagePath,
-    names: BTreeSet<String>,
-}
-
 async fn lookup(source: &dyn ImageSource, path: &ImagePath) -> Verified<Lookup> {
     let answer = source.lookup(path).await;
     answer.unwrap_or_else(|error| panic!("lookup of `{path}`: {}", chain(&error)))
@@ -408,9 +323,4 @@ fn join(prefix: &ImagePath, name: &str) -> ImagePath {
     let mut segments = prefix.segments().to_vec();
     segments.extend(parse(name).segments().iter().cloned());
     ImagePath::from_segments(segments).expect("made of two paths")
-}
-
-fn parse(path: &str) -> ImagePath {
-    path.parse()
-        .unwrap_or_else(|error| panic!("`{path}`: {error}"))
 }
