@@ -40,7 +40,7 @@ fn everything(root: &Path) {
     mode("tmp", 0o1777);
     fs::create_dir(path("closed")).expect("made");
     write("closed/secret", b"x");
-    mode("closed/secret", 0o000);
+    mode("closed/secret", 0o400);
     mode("closed", 0o500);
     write("zz-first", b"linked");
     fs::hard_link(path("zz-first"), path("zz-second")).expect("made");
