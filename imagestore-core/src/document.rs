@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use imagestore_verify::{
-    DetachedSignature, Keyring, Proof, Unverified, Verified, Verifier, VerifyError, trust_channel,
+    DetachedSignature, Keyring, Proof, Unverified, Verified, Verifier, trust_channel,
 };
 use url::Url;
 
@@ -18,8 +18,7 @@ use crate::transport::{Caches, Get};
 ///
 /// Every index of every protocol comes this way. Where the remote is trusted by signatures, the
 /// detached signature lies beside the document under its name with `.asc` appended, and must be
-/// there. A signature that does not fit is asked for once more past all caches, together with the
-/// document, because servers do not replace the two in one step.
+/// there.
 #[derive(Clone, Debug)]
 pub struct Document<'a> {
     context: &'a Context,
@@ -29,6 +28,7 @@ pub struct Document<'a> {
     keys: Option<&'a Keyring>,
     limit: u64,
     lifetime: Lifetime,
+    noteworthy_age: Duration,
 }
 
 impl<'a> Document<'a> {
@@ -46,6 +46,7 @@ impl<'a> Document<'a> {
             keys: None,
             limit: context.limits().index_bytes,
             lifetime: Lifetime::Index,
+            noteworthy_age: NOTEWORTHY_AGE,
         })
     }
 
@@ -79,20 +80,60 @@ impl<'a> Document<'a> {
         self
     }
 
+    /// From what age on an index is warned about, instead of seven days: image servers sign theirs
+    /// anew every day, a registry may not.
+    #[must_use]
+    pub fn with_noteworthy_age(mut self, age: Duration) -> Self {
+        self.noteworthy_age = age;
+        self
+    }
+
     /// What the document says.
     ///
     /// `parse` sees the bytes only after they have been checked. An index is remembered as the
     /// newest only after it has been parsed, so that a document that is refused changes nothing.
     ///
+    /// What is refused is asked for once more past all caches, here and on the way: servers do not
+    /// replace a document and its signature in one step, and a copy may be stale or planted.
+    ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is no such document, [`ErrorKind::Untrusted`] if it does
     /// not verify or has no signature, [`ErrorKind::RolledBack`] or [`ErrorKind::Expired`] if it is
     /// old, and those of `parse`.
-    pub async fn fetch<T>(
+    pub async fn fetch<T>(self, parse: impl Fn(&[u8]) -> Result<Parsed<T>>) -> Result<Verified<T>> {
+        match self.attempt(&parse, Caches::Ask).await {
+            Err(error) if is_refusal(&error) => self.attempt(&parse, Caches::Bypass).await,
+            outcome => outcome,
+        }
+    }
+
+    /// What the document says, or nothing if there is no such document.
+    ///
+    /// # Errors
+    /// Those of [`Document::fetch`] but for [`ErrorKind::NotFound`]. A document without its
+    /// signature is an error.
+    pub async fn fetch_optional<T>(
         self,
-        parse: impl FnOnce(&[u8]) -> Result<Parsed<T>>,
+        parse: impl Fn(&[u8]) -> Result<Parsed<T>>,
+    ) -> Result<Option<Verified<T>>> {
+        match self.fetch(parse).await {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        parse: &impl Fn(&[u8]) -> Result<Parsed<T>>,
+        caches: Caches,
     ) -> Result<Verified<T>> {
-        let bytes = self.fetch_verified().await?;
+        let bytes = match (self.keys, self.remote.trust()) {
+            (Some(keys), _) | (None, Trust::Signatures(keys)) => {
+                self.fetch_signed(keys, caches).await?
+            }
+            (None, Trust::Channel) => self.fetch_by_channel(caches).await?,
+        };
         self.context.tell(Event::Verified {
             what: self.url.as_str(),
             proofs: bytes.proofs(),
@@ -110,44 +151,7 @@ impl<'a> Document<'a> {
         Ok(parsed.map(|parsed| parsed.value))
     }
 
-    /// What the document says, or nothing if there is no such document.
-    ///
-    /// # Errors
-    /// Those of [`Document::fetch`] but for [`ErrorKind::NotFound`]. A document without its
-    /// signature is an error.
-    pub async fn fetch_optional<T>(
-        self,
-        parse: impl FnOnce(&[u8]) -> Result<Parsed<T>>,
-    ) -> Result<Option<Verified<T>>> {
-        match self.fetch(parse).await {
-            Ok(value) => Ok(Some(value)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn fetch_verified(&self) -> Result<Verified<Bytes>> {
-        let keys = match (self.keys, self.remote.trust()) {
-            (Some(keys), _) | (None, Trust::Signatures(keys)) => keys,
-            (None, Trust::Channel) => return self.fetch_by_channel().await,
-        };
-        let verifier = Verifier::new(keys.clone(), self.context.policy().clone());
-        match self.fetch_pair(&verifier, Caches::Ask).await {
-            Err(Attempt::OutOfStep(_)) => match self.fetch_pair(&verifier, Caches::Bypass).await {
-                Ok(bytes) => Ok(bytes),
-                Err(Attempt::OutOfStep(cause)) => Err(Error::untrusted(&self.url, cause)),
-                Err(Attempt::Final(error)) => Err(error),
-            },
-            Ok(bytes) => Ok(bytes),
-            Err(Attempt::Final(error)) => Err(error),
-        }
-    }
-
-    async fn fetch_pair(
-        &self,
-        verifier: &Verifier,
-        caches: Caches,
-    ) -> Result<Verified<Bytes>, Attempt> {
+    async fn fetch_signed(&self, keys: &Keyring, caches: Caches) -> Result<Verified<Bytes>> {
         let document = self.get(&self.url, self.limit, caches).await?;
         let place = match &self.signature {
             Some(url) => url.clone(),
@@ -160,21 +164,15 @@ impl<'a> Document<'a> {
             .map_err(|error| unsigned(&self.url, error))?;
         let signature =
             DetachedSignature::parse(&asc).map_err(|cause| Error::untrusted(&place, cause))?;
-        verifier
+        Verifier::new(keys.clone(), self.context.policy().clone())
             .check(document, &signature)
-            .map_err(|cause| match cause {
-                VerifyError::BadSignature { .. } => Attempt::OutOfStep(cause),
-                _ => Attempt::Final(Error::untrusted(&self.url, cause)),
-            })
+            .map_err(|cause| Error::untrusted(&self.url, cause))
     }
 
-    async fn fetch_by_channel(&self) -> Result<Verified<Bytes>> {
+    async fn fetch_by_channel(&self, caches: Caches) -> Result<Verified<Bytes>> {
         self.context.tell(Event::Asked { url: &self.url });
-        let body = self
-            .context
-            .transport()
-            .get(Get::document(self.remote, &self.url))
-            .await?;
+        let request = Get::document(self.remote, &self.url).with_caches(caches);
+        let body = self.context.transport().get(request).await?;
         let Some(channel) = body.channel().cloned() else {
             return Err(Error::new(
                 ErrorKind::Untrusted,
@@ -219,7 +217,7 @@ impl<'a> Document<'a> {
                 ),
             )
             .with_subject(&self.url)),
-            _ if age > NOTEWORTHY_AGE => {
+            _ if age > self.noteworthy_age => {
                 let text = format!("{} was signed {} days ago", self.url, days(age));
                 self.context.tell(Event::Warning { text: &text });
                 Ok(())
@@ -282,20 +280,16 @@ pub fn unsigned(subject: &Url, cause: Error) -> Error {
         .with_source(cause)
 }
 
-enum Attempt {
-    OutOfStep(VerifyError),
-    Final(Error),
-}
-
-impl From<Error> for Attempt {
-    fn from(error: Error) -> Self {
-        Self::Final(error)
-    }
+/// Whether the remote may have something better than this.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Expired | ErrorKind::Malformed | ErrorKind::RolledBack | ErrorKind::Untrusted
+    )
 }
 
 fn days(age: Duration) -> u64 {
     age.as_secs() / 86_400
 }
 
-// Image servers sign their indexes anew every day.
 const NOTEWORTHY_AGE: Duration = Duration::from_secs(7 * 86_400);

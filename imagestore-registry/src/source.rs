@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use imagestore_core::{
     Context, Document, Error, ErrorKind, Event, ImagePath, ImageSource, Listing, Lookup, Parsed,
@@ -88,7 +89,8 @@ impl Registry {
     /// [`ErrorKind::Untrusted`], [`ErrorKind::RolledBack`], [`ErrorKind::Expired`] or
     /// [`ErrorKind::Malformed`] if it is not to be believed, and those of the transport.
     pub async fn index(&self) -> Result<Verified<Index>> {
-        let document = Document::new(&self.context, &self.remote, INDEX)?;
+        let document = Document::new(&self.context, &self.remote, INDEX)?
+            .with_noteworthy_age(NOTEWORTHY_AGE);
         document
             .fetch(|bytes| self.parse(bytes))
             .await
@@ -229,4 +231,6 @@ impl ImageSource for Registry {
     }
 }
 
+// The specification's proposal: a list of servers changes seldom.
+const NOTEWORTHY_AGE: Duration = Duration::from_secs(30 * 86_400);
 const INDEX: &str = "/1.0/index.json";

@@ -132,25 +132,20 @@ async fn refuses_altered_bytes_after_asking_twice() {
 #[tokio::test(flavor = "current_thread")]
 async fn remembers_only_what_parses_and_refuses_what_is_older() {
     let key = key();
-    let index: [&[u8]; 3] = [b"bad", b"new", b"old"];
-    let asc = [
-        sign(&key, b"bad", 0),
-        sign(&key, b"new", 2),
-        sign(&key, b"old", 3),
-    ];
-    let asc: Vec<&[u8]> = asc.iter().map(Vec::as_slice).collect();
-    let table = Arc::new(
-        Table::default()
-            .with("/index", &index)
-            .with("/index.asc", &asc),
-    );
+    let table = Arc::new(Table::default());
+    let publish = |text: &[u8], days_ago: u64| {
+        table.put("/index", text);
+        table.put("/index.asc", &sign(&key, text, days_ago));
+    };
     let (context, remote) = (context(&table), remote(&key));
+    publish(b"bad", 0);
     let refuse = |_: &[u8]| Err::<Parsed<()>, _>(Error::new(ErrorKind::Malformed, "not an index"));
     let document = Document::new(&context, &remote, "/index").expect("a path");
     assert_eq!(
         document.fetch(refuse).await.expect_err("bad").kind(),
         ErrorKind::Malformed
     );
+    publish(b"new", 2);
     assert_eq!(
         fetch(&context, &remote)
             .await
@@ -158,11 +153,37 @@ async fn remembers_only_what_parses_and_refuses_what_is_older() {
             .as_str(),
         "new"
     );
+    publish(b"old", 3);
     let error = fetch(&context, &remote).await.expect_err("older");
     assert_eq!(error.kind(), ErrorKind::RolledBack);
     assert!(
         error.to_string().contains("https://images.example/index"),
         "{error}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn looks_past_a_stale_copy() {
+    let key = key();
+    let (new, old) = (sign(&key, b"new", 2), sign(&key, b"old", 3));
+    let table = Arc::new(
+        Table::default()
+            .with("/index", &[b"new"])
+            .with("/index.asc", &[&new]),
+    );
+    let (context, remote) = (context(&table), remote(&key));
+    fetch(&context, &remote).await.expect("the newest");
+    let table_of_answers = Table::default()
+        .with("/index", &[b"old", b"new"])
+        .with("/index.asc", &[&old, &new]);
+    let answers = table_of_answers.files.into_inner().expect("no panic");
+    *table.files.lock().expect("no panic") = answers;
+    assert_eq!(
+        fetch(&context, &remote)
+            .await
+            .expect("behind the copy")
+            .as_str(),
+        "new"
     );
 }
 

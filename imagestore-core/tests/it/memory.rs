@@ -24,6 +24,12 @@ impl Table {
             .insert(path.to_owned(), answers);
         self
     }
+
+    /// Puts this at `path`, whatever was there.
+    pub(crate) fn put(&self, path: &str, bytes: &[u8]) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(path.to_owned(), vec![bytes.to_vec()]);
+    }
 }
 
 #[async_trait]
