@@ -1,0 +1,5 @@
+//! How the protocol plans, and how its source behaves towards a server that is honest, broken or
+//! hostile.
+
+mod planning;
+mod shared;

@@ -1,0 +1,25 @@
+//! Where the vectors are: those made for this project here, those of real servers beside it.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// A file below `tests/data`.
+pub(crate) fn data(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+}
+
+/// A file below the shared vectors of system-image, if they are at hand.
+pub(crate) fn vector(path: &str) -> Option<PathBuf> {
+    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or(beside, PathBuf::from);
+    let found = shared.join("vectors/system-image").join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    eprintln!("NOT TESTED against {}: it is not there", found.display());
+    None
+}
+
+pub(crate) fn read(path: &PathBuf) -> Vec<u8> {
+    fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
