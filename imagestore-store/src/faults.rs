@@ -28,8 +28,8 @@ mod hook {
 
     static HOOK: RwLock<Option<Hook>> = RwLock::new(None);
 
-    /// Calls `hook` before every step that changes the disk, with its name and place. What it returns is the outcome of the
-    /// step.
+    /// Calls `hook` before every step that changes the disk, with its name and place. What it
+    /// returns is the outcome of the step.
     pub fn inject(hook: impl Fn(&str, &Path) -> io::Result<()> + Send + Sync + 'static) {
         *HOOK.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(hook));
     }

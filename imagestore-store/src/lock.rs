@@ -54,3 +54,43 @@ pub(crate) fn busy(what: &str, subject: impl std::fmt::Display, patience: Durati
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_on_what_was_moved_away_is_worth_nothing() {
+        let directory = TempDir::new().expect("a temporary directory");
+        let path = directory.path().canonicalize().expect("a path");
+        let parent = Dir::open_path(&path).expect("opens");
+        let opened = parent.create("a").expect("made");
+        let locked = try_lock(&parent, "a", opened.clone(), Lock::Exclusive).expect("locks");
+        assert!(locked.is_some());
+        parent.rename("a", &parent, "b").expect("moved");
+        let again = try_lock(&parent, "a", opened.clone(), Lock::Exclusive).expect("locks");
+        assert!(again.is_none(), "nothing has the name");
+        parent.create("a").expect("made");
+        let again = try_lock(&parent, "a", opened, Lock::Exclusive).expect("locks");
+        assert!(again.is_none(), "something else has the name");
+    }
+
+    #[test]
+    fn waiting_ends_when_it_is_given_up_or_takes_too_long() {
+        let busy = || busy("the image", "x", Duration::ZERO);
+        let never = || Ok(None::<()>);
+        let error = wait_for(Duration::MAX, || true, busy, never).expect_err("given up");
+        assert_eq!(error.kind(), ErrorKind::Canceled);
+        let error = wait_for(Duration::ZERO, || false, busy, never).expect_err("too long");
+        assert_eq!(
+            (error.kind(), error.to_string().as_str()),
+            (
+                ErrorKind::Storage,
+                "the image is busy in another process, waited 0 seconds: x; \
+                 wait until that one is done, then try again"
+            )
+        );
+    }
+}
