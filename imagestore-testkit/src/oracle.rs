@@ -26,7 +26,7 @@ impl Tool {
     /// If it is missing, that is said on standard error, past the capture of the test harness.
     ///
     /// # Panics
-    /// If it is missing and `IMAGESTORE_ORACLES=require` is set, as where every tool is known to be installed.
+    /// If it is missing and `IMAGESTORE_REQUIRE_TOOLS=1` is set, as where every tool is known to be installed.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -66,11 +66,11 @@ impl Tool {
 /// Says on standard error that something a test compares with is missing, and that the test is not run.
 ///
 /// # Panics
-/// If `IMAGESTORE_ORACLES=require` is set.
+/// If `IMAGESTORE_REQUIRE_TOOLS=1` is set.
 pub fn missing(what: &str) {
     let message = format!("NOT TESTED: `{what}` is missing here, what needs it is left out");
     assert!(
-        std::env::var_os("IMAGESTORE_ORACLES").is_none_or(|value| value != *"require"),
+        std::env::var_os("IMAGESTORE_REQUIRE_TOOLS").is_none(),
         "{message}"
     );
     // Written to the stream itself: `eprintln!` is swallowed in tests that pass.
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn does_not_find_what_is_not_there() {
-        if std::env::var_os("IMAGESTORE_ORACLES").is_none() {
+        if std::env::var_os("IMAGESTORE_REQUIRE_TOOLS").is_none() {
             assert!(Tool::find("no-such-tool-anywhere").is_none());
         }
     }
