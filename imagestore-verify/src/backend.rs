@@ -193,10 +193,24 @@ pub(crate) mod secret {
         }
 
         pub(crate) fn sign(&self, data: impl Read, at: u32) -> Result<String, Failure> {
+            self.sign_as(SignatureType::Binary, data, at)
+        }
+
+        /// As a text, whose lines end in CR LF already.
+        pub(crate) fn sign_text(&self, text: &[u8], at: u32) -> Result<String, Failure> {
+            self.sign_as(SignatureType::Text, text, at)
+        }
+
+        fn sign_as(
+            &self,
+            kind: SignatureType,
+            data: impl Read,
+            at: u32,
+        ) -> Result<String, Failure> {
             let signature = match self.signer {
-                Signer::Primary => self.sign_by(&self.key.primary_key, data, at)?,
+                Signer::Primary => self.sign_by(&self.key.primary_key, kind, data, at)?,
                 Signer::Subkey(index) => {
-                    self.sign_by(&self.key.secret_subkeys[index].key, data, at)?
+                    self.sign_by(&self.key.secret_subkeys[index].key, kind, data, at)?
                 }
             };
             Ok(signature.to_armored_string(ArmorOptions::default())?)
@@ -216,10 +230,11 @@ pub(crate) mod secret {
         fn sign_by(
             &self,
             key: &impl SigningKey,
+            kind: SignatureType,
             mut data: impl Read,
             at: u32,
         ) -> Result<DetachedSignature, Failure> {
-            let config = config(key, SignatureType::Binary, Timestamp::from_secs(at))?;
+            let config = config(key, kind, Timestamp::from_secs(at))?;
             let mut hasher = config.into_hasher()?;
             io::copy(&mut data, &mut hasher)?;
             Ok(DetachedSignature::new(hasher.sign(key, &self.password)?))

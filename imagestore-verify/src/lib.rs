@@ -16,6 +16,7 @@ mod armor;
 mod backend;
 mod bindings;
 mod certificate;
+mod clearsigned;
 mod clock;
 pub mod danger;
 mod digest;

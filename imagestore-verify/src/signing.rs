@@ -97,6 +97,29 @@ impl SigningKey {
             })
     }
 
+    /// A clear-signed document of a text: the contents of a `.sjson`. Spaces and tabs at the ends of
+    /// lines are not signed and left out.
+    ///
+    /// Such a signature covers text as text. Use a key of its own for it where the other key signs
+    /// files, so that neither signature can be taken for the other.
+    #[must_use]
+    pub fn sign_clear(&self, text: &str, at: SystemTime) -> String {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let lines = || {
+            text.split('\n')
+                .map(|line| line.trim_end_matches([' ', '\t', '\r']))
+        };
+        let signed = lines().collect::<Vec<_>>().join("\r\n");
+        let asc = self.secret.sign_text(signed.as_bytes(), timestamp(at));
+        let asc = asc.expect("an unlocked key signs what is in memory");
+        let escaped = lines().map(|line| match line.starts_with('-') {
+            true => format!("- {line}\n"),
+            false => format!("{line}\n"),
+        });
+        let escaped: String = escaped.collect();
+        format!("-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{escaped}{asc}")
+    }
+
     /// The public key, armored.
     #[must_use]
     pub fn certificate(&self) -> String {

@@ -42,7 +42,7 @@ impl Verifier {
     /// # Errors
     ///
     /// What refused the signature that came furthest, as a [`VerifyError`] with its
-    /// [`Reason`](crate::Reason).
+    /// [`Reason`].
     pub fn check(
         &self,
         data: Unverified<Bytes>,
@@ -67,6 +67,14 @@ impl Verifier {
         let mut check = self.begin(signature);
         check.judge_keys();
         check.hopeless().map_or(Ok(()), Err)
+    }
+
+    /// The same for text signatures, which clear-signed documents have.
+    pub(crate) fn for_text(&self) -> Self {
+        Self {
+            keyring: self.keyring.clone(),
+            policy: self.policy.clone().with_text_signatures(),
+        }
     }
 
     pub(crate) fn begin(&self, signature: &DetachedSignature) -> SignatureCheck {

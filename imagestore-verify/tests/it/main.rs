@@ -1,5 +1,6 @@
 //! Integration tests of imagestore-verify.
 
+mod clearsigned;
 mod compile_fail;
 mod corpus;
 mod cost;
