@@ -16,24 +16,28 @@ pub(super) fn decode(packed: Packed<'_>, sink: &mut Sink<'_>) -> Result<(), Unpa
             Ok(0) => return Ok(()),
             Ok(count) => sink.advance(count)?,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(broken("gzip", e)),
+            Err(e) => return Err(broken("gzip", sink, e)),
         }
     }
 }
 
-/// Tells damaged data from a file that cannot be read.
-pub(super) fn broken(format: &str, cause: std::io::Error) -> UnpackError {
+/// Tells damaged data from a file that cannot be read, and from a decoder that would grow too large.
+pub(super) fn broken(format: &str, sink: &Sink<'_>, cause: std::io::Error) -> UnpackError {
     if cause.raw_os_error().is_some() {
         return super::pipe::unreadable(cause);
     }
-    match cause.kind() {
-        ErrorKind::UnexpectedEof => {
-            UnpackError::malformed(format!("the {format} data is cut short"))
-        }
-        ErrorKind::OutOfMemory => UnpackError::too_large(format!(
-            "the {format} data needs more memory than the limit"
-        )),
-        _ => UnpackError::malformed(format!("the {format} data is damaged")),
-    }
-    .because(cause)
+    // zstd says it in words only.
+    let is_too_large = cause.kind() == ErrorKind::OutOfMemory
+        || cause.to_string().contains("requires too much memory");
+    let error = if is_too_large {
+        let limit = sink.decoding().limits.decoder_memory;
+        UnpackError::too_large(format!(
+            "the {format} decoder needs more memory than the limit of {limit} bytes"
+        ))
+    } else if cause.kind() == ErrorKind::UnexpectedEof {
+        UnpackError::malformed(format!("the {format} data is cut short"))
+    } else {
+        UnpackError::malformed(format!("the {format} data is damaged"))
+    };
+    error.because(cause)
 }

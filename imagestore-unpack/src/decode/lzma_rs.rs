@@ -20,7 +20,7 @@ pub(super) fn decode(packed: Packed<'_>, sink: &mut Sink<'_>) -> Result<(), Unpa
         )));
     }
     let mut output = Output {
-        sink,
+        sink: &mut *sink,
         stopped: None,
     };
     let mut input = BufReader::with_capacity(64 << 10, packed);
@@ -29,9 +29,10 @@ pub(super) fn decode(packed: Packed<'_>, sink: &mut Sink<'_>) -> Result<(), Unpa
         return Err(error);
     }
     decoded.map_err(|error| match error {
-        ::lzma_rs::error::Error::IoError(cause) => broken("xz", cause),
+        ::lzma_rs::error::Error::IoError(cause) => broken("xz", sink, cause),
         other => broken(
             "xz",
+            sink,
             io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
         ),
     })

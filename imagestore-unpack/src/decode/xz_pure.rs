@@ -22,7 +22,7 @@ pub(super) fn decode(packed: Packed<'_>, sink: &mut Sink<'_>) -> Result<(), Unpa
             Ok(0) => return Ok(()),
             Ok(count) => sink.advance(count)?,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(broken("xz", e)),
+            Err(e) => return Err(broken("xz", sink, e)),
         }
     }
 }

@@ -19,16 +19,16 @@ pub(super) fn decode(packed: Packed<'_>, sink: &mut Sink<'_>) -> Result<(), Unpa
         .ilog2()
         .clamp(10, 31);
     let reader = BufReader::with_capacity(Decoder::<&[u8]>::recommended_output_size(), packed);
-    let mut decoder = Decoder::with_buffer(reader).map_err(|e| broken("zstd", e))?;
+    let mut decoder = Decoder::with_buffer(reader).map_err(|e| broken("zstd", sink, e))?;
     decoder
         .window_log_max(window)
-        .map_err(|e| broken("zstd", e))?;
+        .map_err(|e| broken("zstd", sink, e))?;
     loop {
         match decoder.read(sink.room()) {
             Ok(0) => return Ok(()),
             Ok(count) => sink.advance(count)?,
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) => return Err(broken("zstd", e)),
+            Err(e) => return Err(broken("zstd", sink, e)),
         }
     }
 }

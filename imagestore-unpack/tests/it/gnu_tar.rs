@@ -71,7 +71,7 @@ fn numeric_owners_and_globals() {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Names {
+pub(crate) enum Names {
     All,
     Oldest,
     Short,
@@ -135,7 +135,7 @@ fn assert_same_as_gnu_tar(arguments: &[&str], names: Names) {
 
 /// What GNU tar made, less what is left out on purpose: devices, and set-id bits of files that are
 /// the caller's.
-fn expected(theirs: &Path) -> BTreeMap<PathBuf, Node> {
+pub(crate) fn expected(theirs: &Path) -> BTreeMap<PathBuf, Node> {
     let mut nodes = snapshot(theirs);
     nodes.retain(|_, node| {
         matches!(
@@ -155,7 +155,7 @@ fn expected(theirs: &Path) -> BTreeMap<PathBuf, Node> {
     nodes
 }
 
-fn grow(root: &Path, names: Names) {
+pub(crate) fn grow(root: &Path, names: Names) {
     fs::create_dir_all(root.join("usr/bin")).expect("a directory");
     fs::create_dir_all(root.join("etc/empty")).expect("a directory");
     fs::create_dir_all(root.join("tmp")).expect("a directory");
@@ -239,9 +239,11 @@ fn grow(root: &Path, names: Names) {
             .expect("the owner may");
     }
     if !is_root() {
-        // The packer could not read it.
-        let readable = fs::Permissions::from_mode(0o400);
-        fs::set_permissions(root.join("usr/bin/size-0"), readable).expect("the owner may");
+        // GNU tar could not read the one, nor set the attributes of the other.
+        for path in ["usr/bin/size-0", "usr/bin/size-1"] {
+            let plain = fs::Permissions::from_mode(0o600);
+            fs::set_permissions(root.join(path), plain).expect("the owner may");
+        }
     }
     let time = |path: &str, seconds, nanoseconds| {
         let time = Timespec {
@@ -268,7 +270,7 @@ fn grow(root: &Path, names: Names) {
     );
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let output = command.output().expect("it starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {stderr}");

@@ -63,7 +63,7 @@ fn owners_are_mapped_into_a_container() {
 fn owners_are_the_callers() {
     let scene = Scene::new();
     let archive = Archive::new()
-        .member(Header::new(b'5', "d").owner(1234, 1234), b"")
+        .member(Header::new(b'5', "d").mode(0o755).owner(1234, 1234), b"")
         .member(Header::new(b'0', "d/x").mode(0o6711).owner(1234, 1234), b"")
         .end();
     let unpacked = scene

@@ -130,3 +130,17 @@ fn what_is_no_archive_is_refused() {
         "not an archive: begins with `<!DOCTYP`; xz, gzip, zstd and plain tar can be unpacked",
     );
 }
+
+#[cfg(not(any(feature = "liblzma", feature = "pure-rust", feature = "lzma-rs")))]
+#[test]
+fn xz_is_named_when_it_is_not_built_in() {
+    let packed = crate::scene::xz(&golden());
+    let error = Scene::new()
+        .unpack(&Unpacker::new(), &packed)
+        .expect_err("not built");
+    assert_eq!(error.kind(), UnpackErrorKind::Unsupported);
+    assert_eq!(
+        error.to_string(),
+        "the archive is packed with xz; build with the feature `liblzma` or `pure-rust` to unpack it"
+    );
+}

@@ -99,7 +99,8 @@ fn leftovers_of_killed_processes_are_removed_and_others_kept() {
     fs::create_dir_all(left.join("a/b")).expect("a directory");
     fs::write(left.join("a/b/x"), "").expect("a file");
     symlink("../../canary", left.join("a/out")).expect("a link");
-    fs::set_permissions(left.join("a/b"), fs::Permissions::from_mode(0)).expect("the owner may");
+    fs::set_permissions(left.join("a/b"), fs::Permissions::from_mode(0o000))
+        .expect("the owner may");
     scene.tree(&small());
     assert!(!left.exists());
 

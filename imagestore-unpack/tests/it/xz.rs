@@ -125,7 +125,7 @@ fn every_flipped_bit_is_found() {
             flips += 1;
         }
     }
-    assert!(flips > 800, "{flips}");
+    assert!(flips >= complete_backends().len() * 600, "{flips}");
 }
 
 #[test]
@@ -218,10 +218,13 @@ fn streams_after_parallel_blocks_are_read_to_the_last() {
     ]
     .concat();
     let error = tree(&Unpacker::new(), &garbage).expect_err("garbage");
-    assert_eq!(
-        error.to_string(),
-        "something that is not xz follows the xz data"
-    );
+    assert_eq!(error.kind(), UnpackErrorKind::Malformed);
+    if cfg!(feature = "liblzma") {
+        assert_eq!(
+            error.to_string(),
+            "something that is not xz follows the xz data"
+        );
+    }
 }
 
 #[test]
@@ -261,13 +264,11 @@ fn dictionary_beyond_the_memory_limit() {
         let error = tree(&unpacker, &huge).expect_err("too much memory");
         assert_eq!(error.kind(), UnpackErrorKind::TooLarge, "{error}");
     }
-    if let Some(liblzma) = complete_backends().first() {
-        let error = tree(liblzma, &huge).expect_err("too much memory");
-        assert_eq!(
-            error.to_string(),
-            "the xz decoder needs more memory than the limit of 134217728 bytes"
-        );
-    }
+    let error = tree(&Unpacker::new(), &huge).expect_err("too much memory");
+    assert_eq!(
+        error.to_string(),
+        "the xz decoder needs more memory than the limit of 134217728 bytes"
+    );
     // What `xz -9` asks for fits.
     tree(&Unpacker::new(), &filter("xz", &["-c", "-9"], &golden())).expect("65 MiB");
     let mut limits = UnpackLimits::default();
@@ -321,20 +322,6 @@ fn many_empty_streams_end_soon() {
     let empty = xz(b"");
     let archive = [empty.repeat(20_000), xz(&golden())].concat();
     tree(&Unpacker::new(), &archive).expect("odd, and valid");
-}
-
-#[cfg(feature = "lzma-rs")]
-#[test]
-fn lzma_rs_refuses_blocks_it_could_not_hold() {
-    let unpacker = Unpacker::new().with_xz(XzBackend::LzmaRs);
-    let zeros = Archive::new().file("zeros", &vec![0; 140 << 20]).end();
-    let error = tree(&unpacker, &xz(&zeros)).expect_err("one block");
-    assert_eq!(error.kind(), UnpackErrorKind::TooLarge);
-    assert_eq!(
-        error.to_string(),
-        "an xz block of 146802176 bytes is over the decoder's memory limit of 134217728; lzma-rs \
-         keeps whole blocks in memory"
-    );
 }
 
 /// Bytes that do not pack, the same every time.
