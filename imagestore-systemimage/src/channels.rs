@@ -129,11 +129,7 @@ pub struct DeviceKeyring {
     pub signature: String,
 }
 
-fn channel(
-    object: &Object<'_>,
-    name: &str,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Channel, String> {
+fn channel(object: &Object<'_>, name: &str, skipped: &mut Vec<Skipped>) -> Result<Channel, String> {
     let mut devices = BTreeMap::new();
     for (device_name, value) in object.object("devices")?.iter() {
         match Object::of(value).and_then(|object| device(&object)) {
@@ -210,7 +206,12 @@ mod tests {
         );
         assert_eq!(
             channels.names_of("older").expect("no circle"),
-            ["older", "old", "daily", "24.04-1.x/arm64/android9plus/daily"]
+            [
+                "older",
+                "old",
+                "daily",
+                "24.04-1.x/arm64/android9plus/daily"
+            ]
         );
     }
 
@@ -234,9 +235,21 @@ mod tests {
             "device `b` of channel `good` is left out: `index` is missing"
         );
         // A device whose keyring is only half named would lose a key, so it goes as a whole.
-        assert!(channels.channel("keyring").expect("there").devices.is_empty());
+        assert!(
+            channels
+                .channel("keyring")
+                .expect("there")
+                .devices
+                .is_empty()
+        );
         assert!(Channels::parse(br#"{"bad": {}}"#).is_err());
-        assert!(Channels::parse(b"{}").expect("empty").iter().next().is_none());
+        assert!(
+            Channels::parse(b"{}")
+                .expect("empty")
+                .iter()
+                .next()
+                .is_none()
+        );
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     if !fits || day == 0 || day > days_in(year, month) {
         return None;
     }
-    let days = days_before(year) + (0..month).map(|month| days_in(year, month)).sum::<u64>() + day
-        - 1;
+    let days =
+        days_before(year) + (0..month).map(|month| days_in(year, month)).sum::<u64>() + day - 1;
     // 1970 began on a Thursday.
     if WEEKDAYS.get(((days + 4) % 7) as usize) != Some(&weekday) {
         return None;
@@ -60,7 +60,9 @@ fn number(text: &str, most: usize) -> Option<u64> {
 }
 
 fn days_before(year: u64) -> u64 {
-    (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum()
+    (1970..year)
+        .map(|year| if leap(year) { 366 } else { 365 })
+        .sum()
 }
 
 fn days_in(year: u64, month: u64) -> u64 {

@@ -83,6 +83,16 @@ impl Index {
         &self.skipped
     }
 
+    /// The same index without what is above a version.
+    #[must_use]
+    pub fn up_to(&self, version: u32) -> Self {
+        let builds = self.builds.iter().filter(|build| build.version <= version);
+        Self {
+            builds: builds.cloned().collect(),
+            ..self.clone()
+        }
+    }
+
     /// The highest version there is.
     #[must_use]
     pub fn newest(&self) -> Option<u32> {
@@ -280,7 +290,7 @@ fn text(key: &str, value: &serde_json::value::RawValue) -> Option<(String, Strin
 fn file(object: &Object<'_>) -> Result<IndexFile, String> {
     let path = |key: &str| -> Result<String, String> {
         let path: String = object.required(key)?;
-        if path.is_empty() || path.chars().any(char::is_control) {
+        if path.chars().any(char::is_control) {
             return Err(format!("`{key}` is `{}`", short(&path)));
         }
         Ok(path)

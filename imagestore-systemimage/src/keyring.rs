@@ -77,8 +77,9 @@ impl OpenedKeyring {
         limits.bytes = MAX_UNPACKED;
         limits.member_bytes = MAX_UNPACKED;
         limits.members = MAX_MEMBERS;
-        let members = read_members_from_bytes(tarball, &limits)
-            .map_err(|cause| not_a_keyring(crate::source::unpack_kind(&cause)).with_source(cause))?;
+        let members = read_members_from_bytes(tarball, &limits).map_err(|cause| {
+            not_a_keyring(crate::source::unpack_kind(&cause)).with_source(cause)
+        })?;
         let (json, keys) = two_members(members)?;
         let object: Object<'_> = parse(&json).map_err(malformed)?;
         let kind: String = object.required("type").map_err(malformed)?;
@@ -207,7 +208,10 @@ pub fn archive_master(tarball: &[u8], fingerprint: &Fingerprint) -> Result<Keyri
         .check(KeyringKind::ArchiveMaster, None, &time)
         .map_err(refused)?;
     let keys = opened.keys.ok_or_else(|| {
-        Error::new(ErrorKind::InvalidConfig, "the archive-master keyring is empty")
+        Error::new(
+            ErrorKind::InvalidConfig,
+            "the archive-master keyring is empty",
+        )
     })?;
     let missing = |cause| {
         Error::new(
@@ -230,10 +234,7 @@ fn two_members(members: Vec<Member>) -> Result<(Vec<u8>, Vec<u8>)> {
             b"keyring.gpg" => keys = Some(member.data),
             other => {
                 let name = String::from_utf8_lossy(other).into_owned();
-                let message = format!(
-                    "a keyring holds `{}`",
-                    crate::json::short(&name)
-                );
+                let message = format!("a keyring holds `{}`", crate::json::short(&name));
                 return Err(Error::new(ErrorKind::Unsafe, message));
             }
         }

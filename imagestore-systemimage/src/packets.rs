@@ -34,7 +34,7 @@ struct Packet {
 fn first(bytes: &[u8]) -> Result<Packet, &'static str> {
     let at = |place: usize| bytes.get(place).copied().map(usize::from).ok_or(CUT);
     let number = |from: usize, count: usize| {
-        (from..from + count).try_fold(0_usize, |sum, place| Ok(sum << 8 | at(place)?))
+        (from..from + count).try_fold(0_usize, |sum, place| at(place).map(|byte| sum << 8 | byte))
     };
     let head = bytes[0];
     let (tag, header, body) = match head & 0xc0 {

@@ -262,8 +262,9 @@ impl<'a> Plan<'a> {
     pub fn apply_order(&self) -> Vec<PlannedFile<'a>> {
         let mut files = self.downloads();
         files.sort_by(|one, other| {
-            let key =
-                |planned: &PlannedFile<'a>| (planned.image, planned.file.order, planned.file.local_name());
+            let key = |planned: &PlannedFile<'a>| {
+                (planned.image, planned.file.order, planned.file.local_name())
+            };
             key(one).cmp(&key(other))
         });
         files

@@ -228,10 +228,13 @@ mod tests {
         let folder = tempfile::tempdir().expect("a directory");
         let first = TrustDirectory::new(folder.path());
         assert!(first.blacklisted("r").expect("none").is_empty());
-        first.blacklist("r", &BTreeSet::from([key('A')])).expect("kept");
+        first
+            .blacklist("r", &BTreeSet::from([key('A')]))
+            .expect("kept");
         first.blacklist("r", &BTreeSet::new()).expect("nothing new");
         let next = TrustDirectory::new(folder.path());
-        next.blacklist("r", &BTreeSet::from([key('B')])).expect("kept");
+        next.blacklist("r", &BTreeSet::from([key('B')]))
+            .expect("kept");
         assert_eq!(
             first.blacklisted("r").expect("read"),
             BTreeSet::from([key('A'), key('B')])
@@ -243,11 +246,18 @@ mod tests {
     fn a_damaged_blacklist_is_an_error_and_not_an_empty_one() {
         let folder = tempfile::tempdir().expect("a directory");
         let memory = TrustDirectory::new(folder.path());
-        memory.blacklist("r", &BTreeSet::from([key('A')])).expect("kept");
+        memory
+            .blacklist("r", &BTreeSet::from([key('A')]))
+            .expect("kept");
         fs::write(memory.folder("r").join(BLACKLISTED), "AB").expect("written");
         let error = memory.blacklisted("r").expect_err("damaged");
         assert_eq!(error.kind(), ErrorKind::Storage);
-        assert!(error.to_string().starts_with("the kept blacklist is damaged"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("the kept blacklist is damaged"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -42,33 +42,76 @@ fn leaves_out_broken_images_one_by_one() {
     let good = r#"{"type": "full", "version": 1}"#;
     let file = r#""path": "/p", "signature": "/s", "checksum": "", "order": 0"#;
     for (broken, problem) in [
-        (r#"{"type": "full", "version": 20130300}"#, "`version` is 20130300, not between 1 and 65535"),
-        (r#"{"type": "full", "version": 65536}"#, "`version` is 65536, not between 1 and 65535"),
-        (r#"{"type": "full", "version": 0}"#, "`version` is 0, not between 1 and 65535"),
+        (
+            r#"{"type": "full", "version": 20130300}"#,
+            "`version` is 20130300, not between 1 and 65535",
+        ),
+        (
+            r#"{"type": "full", "version": 65536}"#,
+            "`version` is 65536, not between 1 and 65535",
+        ),
+        (
+            r#"{"type": "full", "version": 0}"#,
+            "`version` is 0, not between 1 and 65535",
+        ),
         (r#"{"type": "full", "version": 1.0}"#, "`version` is 1.0"),
         (r#"{"type": "full", "version": -1}"#, "`version` is -1"),
-        (r#"{"type": "full", "version": 18446744073709551616}"#, "`version` is 18446744073709551616"),
-        (r#"{"type": "full", "version": "12"}"#, "`version` is \"12\""),
+        (
+            r#"{"type": "full", "version": 18446744073709551616}"#,
+            "`version` is 18446744073709551616",
+        ),
+        (
+            r#"{"type": "full", "version": "12"}"#,
+            "`version` is \"12\"",
+        ),
         (r#"{"type": "full", "version": null}"#, "`version` is null"),
         (r#"{"type": "full", "version": true}"#, "`version` is true"),
         (r#"{"type": "full"}"#, "`version` is missing"),
         (r#"{"type": "patch", "version": 2}"#, "`type` is `patch`"),
         (r#"{"type": "delta", "version": 2}"#, "`base` is missing"),
-        (r#"{"type": "delta", "version": 2, "base": 2}"#, "the delta to 2 has the base 2"),
-        (r#"{"type": "delta", "version": 2, "base": 3}"#, "the delta to 2 has the base 3"),
-        (r#"{"type": "full", "version": 2, "phased-percentage": 101}"#, "`phased-percentage` is 101"),
-        (r#"{"type": "full", "version": 2, "phased-percentage": -1}"#, "`phased-percentage` is -1"),
-        (r#"{"type": "full", "version": 2, "phased-percentage": "x"}"#, "`phased-percentage` is \"x\""),
-        (r#"{"type": "full", "version": 2, "version": 3}"#, "the key `version` comes twice at line 1 column 44"),
-        (r#"{"type": "full", "version": 2, "files": [{}]}"#, "`files[0]` of 2: `size` is missing"),
+        (
+            r#"{"type": "delta", "version": 2, "base": 2}"#,
+            "the delta to 2 has the base 2",
+        ),
+        (
+            r#"{"type": "delta", "version": 2, "base": 3}"#,
+            "the delta to 2 has the base 3",
+        ),
+        (
+            r#"{"type": "full", "version": 2, "phased-percentage": 101}"#,
+            "`phased-percentage` is 101",
+        ),
+        (
+            r#"{"type": "full", "version": 2, "phased-percentage": -1}"#,
+            "`phased-percentage` is -1",
+        ),
+        (
+            r#"{"type": "full", "version": 2, "phased-percentage": "x"}"#,
+            "`phased-percentage` is \"x\"",
+        ),
+        (
+            r#"{"type": "full", "version": 2, "version": 3}"#,
+            "the key `version` comes twice at line 1 column 44",
+        ),
+        (
+            r#"{"type": "full", "version": 2, "files": [{}]}"#,
+            "`files[0]` of 2: `size` is missing",
+        ),
     ] {
         let index = index(&format!("{good}, {broken}")).expect(broken);
         assert_eq!(index.builds().len(), 1, "{broken}");
         let found = index.skipped()[0].to_string();
         assert_eq!(found, format!("images[1] is left out: {problem}"));
     }
-    for (size, problem) in [("-1", "is -1"), ("17179869185", "is 17179869185, at most 17179869184 bytes are allowed")] {
-        let broken = format!(r#"{{"type": "full", "version": 2, "files": [{{{file}, "size": {size}}}]}}"#);
+    for (size, problem) in [
+        ("-1", "is -1"),
+        (
+            "17179869185",
+            "is 17179869185, at most 17179869184 bytes are allowed",
+        ),
+    ] {
+        let broken =
+            format!(r#"{{"type": "full", "version": 2, "files": [{{{file}, "size": {size}}}]}}"#);
         let index = index(&format!("{good}, {broken}")).expect("one is good");
         assert_eq!(
             index.skipped()[0].problem,
@@ -78,7 +121,10 @@ fn leaves_out_broken_images_one_by_one() {
     let nul = file.replace("/p\"", "/p\\u0000\"");
     let broken = format!(r#"{{"type": "full", "version": 2, "files": [{{{nul}, "size": 1}}]}}"#);
     let index = index(&format!("{good}, {broken}")).expect("one is good");
-    assert_eq!(index.skipped()[0].problem, r"`files[0]` of 2: `path` is `/p\u{0}`");
+    assert_eq!(
+        index.skipped()[0].problem,
+        r"`files[0]` of 2: `path` is `/p\u{0}`"
+    );
 }
 
 #[test]
@@ -133,10 +179,15 @@ fn refuses_more_images_than_any_server_has() {
     let one = r#"{"type": "full", "version": 1}"#;
     let many = vec![one; 10_001].join(",");
     let error = index(&many).expect_err("too many");
-    assert!(error.to_string().contains("more than 10000 entries"), "{error}");
+    assert!(
+        error.to_string().contains("more than 10000 entries"),
+        "{error}"
+    );
     index(&vec![one; 10_000].join(",")).expect("as many as allowed");
     let files = vec!["{}"; 101].join(",");
-    let index = index(&format!(r#"{one}, {{"type": "full", "version": 2, "files": [{files}]}}"#));
+    let index = index(&format!(
+        r#"{one}, {{"type": "full", "version": 2, "files": [{files}]}}"#
+    ));
     let index = index.expect("one is good");
     let problem = &index.skipped()[0].problem;
     assert!(problem.contains("more than 100 entries"), "{problem}");

@@ -6,13 +6,13 @@ use super::{Candidate, Filter, Outcome, Plan};
 impl fmt::Display for Plan<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let installed = self.build();
-        let Some(chosen) = self
-            .chosen()
-            .filter(|_| self.outcome() == Outcome::Update)
-        else {
+        let Some(chosen) = self.chosen().filter(|_| self.outcome() == Outcome::Update) else {
             return write!(f, "no update from build {installed}: {}", self.outcome());
         };
-        let reached = self.winner().last().map_or(installed, |build| build.version);
+        let reached = self
+            .winner()
+            .last()
+            .map_or(installed, |build| build.version);
         let bytes: u64 = self.winner().map(super::Build::size).sum();
         writeln!(f, "from build {installed} to {reached}, {bytes} bytes:")?;
         for build in self.winner() {
@@ -81,7 +81,10 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AboveMaximum { reached, maximum } => {
-                write!(f, "the way to {reached} has no image up to the maximum of {maximum}")
+                write!(
+                    f,
+                    "the way to {reached} has no image up to the maximum of {maximum}"
+                )
             }
             Self::Newest { newest } => write!(f, "{newest} is the newest"),
             Self::NoWay { newest, filter } => {

@@ -46,18 +46,49 @@ fn weighs_restarts_bytes_and_distance() {
 fn breaks_ties_by_images_then_bytes_then_full_then_first_version() {
     let cases = [
         // The same mebibyte: fewer images win though they are larger.
-        ([image(5, None, 10, ""), image(3, None, 5, ""), image(5, Some(3), 4, "")].join(","), 1, "F3 D5<3"),
-        ([image(5, None, 9, ""), image(3, None, 5, ""), image(5, Some(3), 4, "")].join(","), 1, "F5"),
-        ([image(5, None, 9, ""), image(5, Some(1), 9, "")].join(","), 1, "F5"),
         (
-            [image(4, Some(1), 5, ""), image(5, Some(4), 5, ""), image(3, Some(1), 5, ""), image(5, Some(3), 5, "")]
-                .join(","),
+            [
+                image(5, None, 10, ""),
+                image(3, None, 5, ""),
+                image(5, Some(3), 4, ""),
+            ]
+            .join(","),
+            1,
+            "F3 D5<3",
+        ),
+        (
+            [
+                image(5, None, 9, ""),
+                image(3, None, 5, ""),
+                image(5, Some(3), 4, ""),
+            ]
+            .join(","),
+            1,
+            "F5",
+        ),
+        (
+            [image(5, None, 9, ""), image(5, Some(1), 9, "")].join(","),
+            1,
+            "F5",
+        ),
+        (
+            [
+                image(4, Some(1), 5, ""),
+                image(5, Some(4), 5, ""),
+                image(3, Some(1), 5, ""),
+                image(5, Some(3), 5, ""),
+            ]
+            .join(","),
             1,
             "D3<1 D5<3",
         ),
     ];
     for (images, build, expected) in cases {
-        assert_eq!(winner(&index(&images), Request::new(build)), expected, "{images}");
+        assert_eq!(
+            winner(&index(&images), Request::new(build)),
+            expected,
+            "{images}"
+        );
     }
 }
 
@@ -71,7 +102,10 @@ fn chooses_the_best_that_is_offered_to_the_device() {
         .join(","),
     );
     let at = |phase| winner(&index, Request::new(1).with_device_phase(phase));
-    assert_eq!((at(30), at(31), at(100), at(101)), ("F12".into(), "F11".into(), "F11".into(), String::new()));
+    assert_eq!(
+        (at(30), at(31), at(100), at(101)),
+        ("F12".into(), "F11".into(), "F11".into(), String::new())
+    );
     let plan = Plan::new(&index, Request::new(1).with_device_phase(66)).expect("few ways");
     assert!(
         plan.to_string()
@@ -96,9 +130,21 @@ fn explains_why_there_is_no_update() {
     let limited = image(10, None, 1, r#", "minversion": 600"#);
     let phased = image(10, None, 1, r#", "phased-percentage": 20"#);
     for (images, request, text) in [
-        (String::new(), Request::new(4), "no update from build 4: nothing is published"),
-        (image(4, None, 1, ""), Request::new(4), "no update from build 4: 4 is the newest"),
-        (image(4, None, 1, ""), Request::new(9), "no update from build 9: 4 is the newest"),
+        (
+            String::new(),
+            Request::new(4),
+            "no update from build 4: nothing is published",
+        ),
+        (
+            image(4, None, 1, ""),
+            Request::new(4),
+            "no update from build 4: 4 is the newest",
+        ),
+        (
+            image(4, None, 1, ""),
+            Request::new(9),
+            "no update from build 9: 4 is the newest",
+        ),
         (
             limited,
             Request::new(0),
@@ -183,7 +229,12 @@ fn plans_around_a_delta_that_failed_and_ends_with_the_full_image() {
 #[test]
 fn drops_what_is_above_the_maximum_without_planning_anew() {
     let index = index(
-        &[image(12, Some(10), 1, ""), image(11, Some(10), 5, ""), image(12, Some(11), 1, "")].join(","),
+        &[
+            image(12, Some(10), 1, ""),
+            image(11, Some(10), 5, ""),
+            image(12, Some(11), 1, ""),
+        ]
+        .join(","),
     );
     assert_eq!(winner(&index, Request::new(10).with_maximum(Some(11))), "");
 }
@@ -213,14 +264,23 @@ fn gives_up_on_an_index_made_to_have_too_many_ways() {
     let mut images = Vec::new();
     for version in 1..141_u32 {
         for base in 0..version {
-            let more = if (version + base) % 2 == 0 { r#", "bootme": true"# } else { "" };
-            images.push(format!(r#"{{"type": "delta", "version": {version}, "base": {base}{more}}}"#));
+            let more = if (version + base) % 2 == 0 {
+                r#", "bootme": true"#
+            } else {
+                ""
+            };
+            images.push(format!(
+                r#"{{"type": "delta", "version": {version}, "base": {base}{more}}}"#
+            ));
         }
     }
     images.truncate(10_000);
     let index = index(&images.join(","));
     let begun = std::time::Instant::now();
     let outcome = Plan::new(&index, Request::new(0)).map(|plan| plan.reached());
-    assert!(matches!(outcome, Ok(Some(_)) | Err(TooManyWays { build: 0 })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Ok(Some(_)) | Err(TooManyWays { build: 0 })),
+        "{outcome:?}"
+    );
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }

@@ -7,14 +7,19 @@ use crate::shared::{data, read, vector};
 
 #[test]
 fn plans_what_the_phone_plans() {
-    let cases: Vec<Value> =
-        serde_json::from_slice(&read(&data("candidates.json"))).expect("cases");
+    let cases: Vec<Value> = serde_json::from_slice(&read(&data("candidates.json"))).expect("cases");
     for case in &cases {
         let name = case["index"].as_str().expect("a name");
         let Some(path) = vector(&format!("indexes/{name}")) else {
             return;
         };
-        let index = Index::parse(&read(&path)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let parsed = Index::parse(&read(&path));
+        if !case["error"].is_null() {
+            let error = parsed.expect_err(name).to_string();
+            assert!(error.contains("not between 1 and 65535"), "{name}: {error}");
+            continue;
+        }
+        let index = parsed.unwrap_or_else(|error| panic!("{name}: {error}"));
         let number = |key: &str| case[key].as_u64().expect("a number") as u32;
         let request = Request::new(number("build"))
             .with_device_phase(number("device_phase"))
@@ -50,8 +55,16 @@ fn plans_what_the_phone_plans() {
             texts.sort();
             texts
         };
-        assert_eq!(sorted(&json!(candidates)), sorted(&case["candidates"]), "{shown}");
-        assert_eq!(json!(plan.candidate_count()), case["candidate_count"], "{shown}");
+        assert_eq!(
+            sorted(&json!(candidates)),
+            sorted(&case["candidates"]),
+            "{shown}"
+        );
+        assert_eq!(
+            json!(plan.candidate_count()),
+            case["candidate_count"],
+            "{shown}"
+        );
         let winner: Vec<_> = plan.winner().map(ToString::to_string).collect();
         assert_eq!(json!(winner), case["winner"], "{shown}");
         let downloads: Vec<_> = plan
@@ -60,9 +73,17 @@ fn plans_what_the_phone_plans() {
             .map(|it| json!({"image": it.image, "order": it.file.order, "path": it.file.path}))
             .collect();
         assert_eq!(json!(downloads), case["downloads"], "{shown}");
-        let order: Vec<_> = plan.apply_order().iter().map(|it| it.file.path.as_str()).collect();
+        let order: Vec<_> = plan
+            .apply_order()
+            .iter()
+            .map(|it| it.file.path.as_str())
+            .collect();
         assert_eq!(json!(order), case["apply_order"], "{shown}");
-        assert_eq!(json!(plan.formats_system()), case["format_system"], "{shown}");
+        assert_eq!(
+            json!(plan.formats_system()),
+            case["format_system"],
+            "{shown}"
+        );
     }
     assert_eq!(cases.len(), 39);
 }
@@ -85,14 +106,19 @@ fn parses_every_real_index_and_list_of_channels() {
     let Some(root) = vector("real") else { return };
     let mut builds = Vec::new();
     for (file, count, skipped) in [
-        ("canonical-2013-live/daily-grouper-index.json", 47, 8),
+        ("canonical-2013-live/daily-grouper-index.json", 19, 36),
         ("canonical-2014-live/devel-mako-index.json", 0, 0),
         ("canonical-2014-live/devel-mako-only-delta-index.json", 0, 0),
         ("snappy-2015-live/devel-generic_armhf-index.json", 0, 0),
         ("ubports-2017-live/bacon-index.json", 19, 0),
     ] {
         let index = Index::parse(&read(&root.join(file))).unwrap_or_else(|e| panic!("{file}: {e}"));
-        assert_eq!(index.skipped().len(), skipped, "{file}: {:?}", index.skipped());
+        assert_eq!(
+            index.skipped().len(),
+            skipped,
+            "{file}: {:?}",
+            index.skipped()
+        );
         if count > 0 {
             assert_eq!(index.builds().len(), count, "{file}");
         }
@@ -116,13 +142,22 @@ fn parses_every_real_index_and_list_of_channels() {
 
 #[test]
 fn parses_every_index_of_the_reference_tests() {
-    let Some(folder) = vector("indexes") else { return };
+    let Some(folder) = vector("indexes") else {
+        return;
+    };
     let mut count = 0;
     for entry in std::fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
         let bytes = read(&path);
-        if name.contains(".index_") {
+        if name == "index.index_05.json" {
+            // Dates in place of versions, which the phone refuses.
+            assert!(Index::parse(&bytes).is_err());
+        } else if name.contains(".index_") {
             Index::parse(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         } else {
             Channels::parse(&bytes).unwrap_or_else(|error| panic!("{name}: {error}"));

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 /// A file below `tests/data`.
 pub(crate) fn data(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data")
+        .join(path)
 }
 
 /// A file below the shared vectors of system-image, if they are at hand.
