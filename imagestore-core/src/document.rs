@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use imagestore_verify::{
-    DetachedSignature, Keyring, Proof, Unverified, Verified, Verifier, trust_channel,
+    DetachedSignature, Framing, Keyring, Proof, Unverified, Verified, Verifier, trust_channel,
 };
 use url::Url;
 
@@ -24,7 +24,8 @@ pub struct Document<'a> {
     context: &'a Context,
     remote: &'a RemoteConfig,
     url: Url,
-    signature: Option<Url>,
+    signature: Signature,
+    memory: Option<&'a str>,
     keys: Option<&'a Keyring>,
     limit: u64,
     lifetime: Lifetime,
@@ -42,7 +43,8 @@ impl<'a> Document<'a> {
             context,
             remote,
             url: remote.url().document(path)?,
-            signature: None,
+            signature: Signature::Beside,
+            memory: None,
             keys: None,
             limit: context.limits().index_bytes,
             lifetime: Lifetime::Index,
@@ -62,8 +64,36 @@ impl<'a> Document<'a> {
     /// # Errors
     /// [`ErrorKind::Unsafe`] if the path could name another server.
     pub fn with_signature(mut self, path: &str) -> Result<Self> {
-        self.signature = Some(self.remote.url().document(path)?);
+        let (url, framing) = (self.remote.url().document(path)?, Framing::default());
+        self.signature = Signature::At { url, framing };
         Ok(self)
+    }
+
+    /// Signed in a document that may also be [framed](Framing) like this, such as a binary `.gpg`.
+    #[must_use]
+    pub fn with_framing(mut self, framing: Framing) -> Self {
+        let url = match self.signature {
+            Signature::At { url, .. } => url,
+            Signature::Beside | Signature::Inside => signature_url(&self.url),
+        };
+        self.signature = Signature::At { url, framing };
+        self
+    }
+
+    /// Clear-signed: text and signature in one document. See [`Verifier::check_clear_signed`] for
+    /// what of it is parsed. It needs keys, also where the remote is trusted by its channel.
+    #[must_use]
+    pub fn with_signature_inside(mut self) -> Self {
+        self.signature = Signature::Inside;
+        self
+    }
+
+    /// Remembered under this name instead of its path. For a document that is published in several
+    /// forms, so that an old one in one form cannot follow a new one in another.
+    #[must_use]
+    pub fn with_memory_name(mut self, name: &'a str) -> Self {
+        self.memory = Some(name);
+        self
     }
 
     /// Of at most this many bytes.
@@ -132,6 +162,11 @@ impl<'a> Document<'a> {
             (Some(keys), _) | (None, Trust::Signatures(keys)) => {
                 self.fetch_signed(keys, caches).await?
             }
+            // The frame around the text is no text; without keys nobody may take it off.
+            (None, Trust::Channel) if matches!(self.signature, Signature::Inside) => {
+                let problem = "a clear-signed document needs keys";
+                return Err(Error::new(ErrorKind::InvalidConfig, problem).with_subject(&self.url));
+            }
             (None, Trust::Channel) => self.fetch_by_channel(caches).await?,
         };
         self.context.tell(Event::Verified {
@@ -145,7 +180,11 @@ impl<'a> Document<'a> {
             mark.counters.clone_from(&parsed.counters);
             self.context
                 .memory()
-                .advance(&self.remote.id(), self.url.path(), &mark)
+                .advance(
+                    &self.remote.id(),
+                    self.memory.unwrap_or_else(|| self.url.path()),
+                    &mark,
+                )
                 .map_err(|error| error.with_subject(&self.url))?;
         }
         Ok(parsed.map(|parsed| parsed.value))
@@ -153,18 +192,24 @@ impl<'a> Document<'a> {
 
     async fn fetch_signed(&self, keys: &Keyring, caches: Caches) -> Result<Verified<Bytes>> {
         let document = self.get(&self.url, self.limit, caches).await?;
-        let place = match &self.signature {
-            Some(url) => url.clone(),
-            None => signature_url(&self.url),
+        let verifier = Verifier::new(keys.clone(), self.context.policy().clone());
+        let (place, framing) = match &self.signature {
+            Signature::At { url, framing } => (url.clone(), *framing),
+            Signature::Beside => (signature_url(&self.url), Framing::default()),
+            Signature::Inside => {
+                return verifier
+                    .check_clear_signed(document)
+                    .map_err(|cause| Error::untrusted(&self.url, cause));
+            }
         };
         let limit = self.context.limits().signature_bytes;
         let asc = self
             .get(&place, limit, caches)
             .await
             .map_err(|error| unsigned(&self.url, error))?;
-        let signature =
-            DetachedSignature::parse(&asc).map_err(|cause| Error::untrusted(&place, cause))?;
-        Verifier::new(keys.clone(), self.context.policy().clone())
+        let signature = DetachedSignature::parse_framed(&asc, framing)
+            .map_err(|cause| Error::untrusted(&place, cause))?;
+        verifier
             .check(document, &signature)
             .map_err(|cause| Error::untrusted(&self.url, cause))
     }
@@ -225,6 +270,18 @@ impl<'a> Document<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// Where the signature of a document is.
+#[derive(Clone, Debug)]
+enum Signature {
+    At {
+        url: Url,
+        framing: Framing,
+    },
+    /// Under its name with `.asc` appended.
+    Beside,
+    Inside,
 }
 
 /// Whether newer documents replace a document.
