@@ -1,0 +1,339 @@
+//! From the items of one version to the images it holds: which files make one image, and by what
+//! fingerprint it is known.
+
+use imagestore_core::FileRole;
+use imagestore_verify::Sha256;
+
+use crate::error::ParseError;
+use crate::index::{check_path, shown};
+use crate::json::{Fields, Node};
+use crate::options::{ImageType, Prefer};
+
+/// One way a version is packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Form {
+    /// Metadata and a squashfs.
+    Squashfs,
+    /// Metadata and a tarball of the root file system.
+    Tar,
+    /// One tarball of both.
+    Combined,
+    /// Metadata and a disk, `disk-kvm.img`.
+    DiskKvm,
+    /// Metadata and a disk, `uefi1.img`.
+    Uefi1,
+    /// Metadata and a disk, `disk1.img`.
+    Disk1,
+    /// One tarball of metadata and a disk.
+    CombinedDisk,
+}
+
+impl Form {
+    /// A short name, which also stands in the build of an image.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Squashfs => "squashfs",
+            Self::Tar => "tar",
+            Self::Combined => "combined",
+            Self::DiskKvm => "disk-kvm",
+            Self::Uefi1 => "uefi1",
+            Self::Disk1 => "disk1",
+            Self::CombinedDisk => "combined-disk",
+        }
+    }
+
+    /// For what it is made.
+    #[must_use]
+    pub fn image_type(self) -> ImageType {
+        match self {
+            Self::Squashfs | Self::Tar | Self::Combined => ImageType::Container,
+            _ => ImageType::VirtualMachine,
+        }
+    }
+
+    /// Where it stands among those of its type; the least is taken.
+    pub(crate) fn rank(self, prefer: Prefer) -> (bool, Self) {
+        (prefer == Prefer::Tar && self == Self::Squashfs, self)
+    }
+}
+
+/// One image of a version: a form, its fingerprint and its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub(crate) form: Form,
+    pub(crate) fingerprint: Sha256,
+    /// In the order in which they are hashed and unpacked.
+    pub(crate) files: Vec<Item>,
+}
+
+impl Choice {
+    /// How it is packed.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// By what LXD and Incus know it: sha256 of its files, one behind the other.
+    #[must_use]
+    pub fn fingerprint(&self) -> Sha256 {
+        self.fingerprint
+    }
+
+    /// Its files: metadata and data, or one of both.
+    pub fn files(&self) -> impl Iterator<Item = &Item> {
+        self.files.iter()
+    }
+}
+
+/// One file of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    pub(crate) name: &'static str,
+    pub(crate) role: FileRole,
+    pub(crate) path: String,
+    pub(crate) sha256: Sha256,
+    pub(crate) size: Option<u64>,
+}
+
+impl Item {
+    /// The plain name it is kept under, by its type.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Where it is, below the root of the tree.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Its digest.
+    #[must_use]
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+
+    /// Its size in bytes, if the index says it.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+}
+
+/// A form that is there, or what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) form: Form,
+    pub(crate) choice: Result<Choice, ParseError>,
+}
+
+/// The images among the items of a version, each form once.
+pub(crate) fn offers(items: &Node, above: &[&Fields]) -> Vec<Offer> {
+    let shelf = Shelf { items, above };
+    let mut offers: Vec<Offer> = Vec::new();
+    for family in FAMILIES {
+        let found = DATA
+            .iter()
+            .filter_map(|kind| {
+                shelf
+                    .split(family, kind)
+                    .transpose()
+                    .map(|c| (kind.form, c))
+            })
+            .chain(shelf.unified(family));
+        for (form, choice) in found {
+            // Trees for both programs list the same bytes twice. Where they differ, the first
+            // family counts.
+            if offers.iter().all(|offer| offer.form != form) {
+                offers.push(Offer { form, choice });
+            }
+        }
+    }
+    offers.sort_by_key(|offer| offer.form);
+    offers
+}
+
+/// The items of a version, and the fields that hold for them from above.
+struct Shelf<'a> {
+    items: &'a Node,
+    above: &'a [&'a Fields],
+}
+
+impl<'a> Shelf<'a> {
+    /// The image of metadata and one kind of data, if both are there and the metadata say what they
+    /// are together.
+    fn split(&self, family: &Family, kind: &Kind) -> Result<Option<Choice>, ParseError> {
+        let (meta, data) = (self.one(family.metadata)?, self.one(kind.ftype)?);
+        let (Some(meta), Some(data)) = (meta, data) else {
+            return Ok(None);
+        };
+        let combined = kind
+            .combined
+            .iter()
+            .find_map(|field| Some((*field, self.field(meta, field)?)));
+        let Some((field, combined)) = combined else {
+            return Ok(None);
+        };
+        Ok(Some(Choice {
+            form: kind.form,
+            fingerprint: digest(field, combined)?,
+            files: vec![
+                self.item(meta, family.metadata, family.metadata, FileRole::Metadata)?,
+                self.item(data, kind.ftype, kind.name, kind.role.clone())?,
+            ],
+        }))
+    }
+
+    fn unified(&self, family: &Family) -> Option<(Form, Result<Choice, ParseError>)> {
+        let name = family.combined;
+        let item = match self.one(name) {
+            Ok(item) => item?,
+            Err(error) => return Some((Form::Combined, Err(error))),
+        };
+        let form = match self.field(item, "combined_type") {
+            Some("virtual-machine") => Form::CombinedDisk,
+            _ => Form::Combined,
+        };
+        let choice = self
+            .item(item, name, name, FileRole::Unified)
+            .map(|item| Choice {
+                form,
+                fingerprint: item.sha256,
+                files: vec![item],
+            });
+        Some((form, choice))
+    }
+
+    /// The item of a type; two that are the same file are one.
+    fn one(&self, ftype: &'static str) -> Result<Option<&'a Fields>, ParseError> {
+        let mut all = self
+            .items
+            .below
+            .values()
+            .map(|node| &node.fields)
+            .filter(|item| self.field(item, "ftype") == Some(ftype));
+        let first = all.next();
+        let same = |item: &Fields| {
+            first.is_some_and(|first| self.field(first, "sha256") == self.field(item, "sha256"))
+        };
+        if all.all(same) {
+            Ok(first)
+        } else {
+            Err(ParseError::Twice { ftype })
+        }
+    }
+
+    /// What a field of an item is: its own, or the nearest above.
+    fn field<'b>(&'b self, item: &'b Fields, name: &str) -> Option<&'b str> {
+        let own = item.get(name);
+        own.or_else(|| self.above.iter().find_map(|fields| fields.get(name)))
+            .map(String::as_str)
+    }
+
+    fn item(
+        &self,
+        item: &Fields,
+        ftype: &'static str,
+        name: &'static str,
+        role: FileRole,
+    ) -> Result<Item, ParseError> {
+        let need = |field| {
+            let missing = ParseError::Missing { ftype, field };
+            self.field(item, field).ok_or(missing)
+        };
+        let sha256 = digest("sha256", need("sha256")?)?;
+        let size = match self.field(item, "size") {
+            None => None,
+            Some(text) => {
+                let plain = text.bytes().all(|byte| byte.is_ascii_digit());
+                let size = text.parse().ok().filter(|size| plain && *size > 0);
+                Some(size.ok_or_else(|| ParseError::Size { found: shown(text) })?)
+            }
+        };
+        Ok(Item {
+            name,
+            role,
+            path: check_path(need("path")?)?.to_owned(),
+            sha256,
+            size,
+        })
+    }
+}
+
+/// A digest as this protocol writes it. A prefix checks little, and another spelling makes two
+/// fingerprints of one.
+fn digest(field: &'static str, text: &str) -> Result<Sha256, ParseError> {
+    let fine = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let parsed = text.bytes().all(fine).then(|| text.parse().ok());
+    parsed.flatten().ok_or_else(|| ParseError::Digest {
+        field,
+        found: shown(text),
+    })
+}
+
+struct Family {
+    metadata: &'static str,
+    combined: &'static str,
+}
+
+/// Incus and LXD: each program reads its own items, this one reads both.
+const FAMILIES: &[Family] = &[
+    Family {
+        metadata: "incus.tar.xz",
+        combined: "incus_combined.tar.gz",
+    },
+    Family {
+        metadata: "lxd.tar.xz",
+        combined: "lxd_combined.tar.gz",
+    },
+];
+
+struct Kind {
+    form: Form,
+    ftype: &'static str,
+    name: &'static str,
+    role: FileRole,
+    /// Where the metadata item has the fingerprint, the better field first.
+    combined: &'static [&'static str],
+}
+
+const DATA: &[Kind] = &[
+    Kind {
+        form: Form::Squashfs,
+        ftype: "squashfs",
+        name: "rootfs.squashfs",
+        role: FileRole::Rootfs,
+        combined: &["combined_squashfs_sha256"],
+    },
+    Kind {
+        form: Form::Tar,
+        ftype: "root.tar.xz",
+        name: "rootfs.tar.xz",
+        role: FileRole::Rootfs,
+        combined: &["combined_rootxz_sha256", "combined_sha256"],
+    },
+    Kind {
+        form: Form::DiskKvm,
+        ftype: "disk-kvm.img",
+        name: "disk-kvm.img",
+        role: FileRole::Disk,
+        combined: &["combined_disk-kvm-img_sha256"],
+    },
+    Kind {
+        form: Form::Uefi1,
+        ftype: "uefi1.img",
+        name: "uefi1.img",
+        role: FileRole::Disk,
+        combined: &["combined_uefi1-img_sha256"],
+    },
+    Kind {
+        form: Form::Disk1,
+        ftype: "disk1.img",
+        name: "disk1.img",
+        role: FileRole::Disk,
+        combined: &["combined_disk1-img_sha256"],
+    },
+];

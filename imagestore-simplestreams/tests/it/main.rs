@@ -1,0 +1,1 @@
+//! How the source behaves towards a tree that is honest, broken or hostile.
