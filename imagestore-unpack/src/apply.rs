@@ -29,7 +29,7 @@ pub(crate) fn apply(
     Ok(unpacked)
 }
 
-fn place(
+pub(crate) fn place(
     walk: &mut Walk<'_, '_>,
     placer: &mut Placer<'_>,
     plan: &Plan<'_>,

@@ -116,7 +116,9 @@ pub(crate) fn place(path: &MemberPath, kind: &Kind) -> Result<Place, UnpackError
         ));
     }
     if path.is_top() && !is_directory {
-        return Err(UnpackError::refused("a root of a layer must be a directory"));
+        return Err(UnpackError::refused(
+            "a root of a layer must be a directory",
+        ));
     }
     Ok(Place::Below)
 }
@@ -136,7 +138,9 @@ impl Look<'_> {
         let mut above = path.parent();
         while !above.is_empty() {
             if self.links.contains(above) {
-                return Err(UnpackError::refused("the name passes through a symbolic link"));
+                return Err(UnpackError::refused(
+                    "the name passes through a symbolic link",
+                ));
             }
             let slash = above.iter().rposition(|byte| *byte == b'/');
             above = &above[..slash.unwrap_or(0)];

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Verified<File> ─▶ decode (own thread) ─▶ strict tar walk ─▶ placing below a handle ─▶ rename
-//!                   xz, gzip, zstd, none    one reading only    openat2, no links         target
+//!                   xz, gzip, zstd, none,   one reading only    openat2, no links         target
+//!                   squashfs
 //! ```
 //!
 //! What an archive says is obeyed only inside the target, only within [`UnpackLimits`], and only if
@@ -38,6 +39,7 @@ mod staged;
 mod staging;
 mod tar;
 mod target;
+mod unified;
 mod unpacked;
 mod unpacker;
 
@@ -51,5 +53,6 @@ pub use self::members::{Member, MemberLimits, read_members, read_members_from_by
 pub use self::policy::{Devices, Durability, IdKind, IdRange, Owners, Profile, Xattrs};
 pub use self::progress::UnpackProgress;
 pub use self::staged::StagedTarget;
+pub use self::unified::UnpackedUnified;
 pub use self::unpacked::Unpacked;
 pub use self::unpacker::Unpacker;

@@ -10,7 +10,7 @@ use std::thread;
 use imagestore_verify::Verified;
 
 use crate::apply::{Plan, apply};
-use crate::decode::{Budget, Decoding, Packed, XzBackend, with_feed};
+use crate::decode::{Budget, Decoding, Feed, Packed, XzBackend, with_feed};
 use crate::error::UnpackError;
 use crate::excludes::Excludes;
 use crate::limits::UnpackLimits;
@@ -179,15 +179,26 @@ impl Unpacker {
         parent: impl AsFd,
         name: impl AsRef<OsStr>,
     ) -> Result<Unpacked, UnpackError> {
-        let parent = parent.as_fd();
-        let name = check_name(name.as_ref())?;
+        self.into_new(parent.as_fd(), name.as_ref(), |directory| {
+            self.fill(archive, directory)
+        })
+    }
+
+    /// Makes a directory `name` in `parent` and fills it; on any error it is gone again.
+    pub(crate) fn into_new<T>(
+        &self,
+        parent: BorrowedFd<'_>,
+        name: &OsStr,
+        fill: impl FnOnce(BorrowedFd<'_>) -> Result<T, UnpackError>,
+    ) -> Result<T, UnpackError> {
+        let name = check_name(name)?;
         let directory = make_private(parent, name).map_err(|errno| match errno {
             rustix::io::Errno::EXIST => {
                 UnpackError::target("the target is there already").about(name)
             }
             errno => UnpackError::storage("cannot make the target", errno).about(name),
         })?;
-        let outcome = self.fill(archive, directory.as_fd());
+        let outcome = fill(directory.as_fd());
         if outcome.is_err() {
             // The first error is the one to report.
             let _ = remove_tree(parent, name);
@@ -200,6 +211,17 @@ impl Unpacker {
         archive: &Verified<File>,
         directory: BorrowedFd<'_>,
     ) -> Result<Unpacked, UnpackError> {
+        self.fill_with(archive, directory, self.subtree()?, apply)
+    }
+
+    /// Fills a directory with the members of a subtree, by way of `apply`.
+    pub(crate) fn fill_with<T>(
+        &self,
+        archive: &Verified<File>,
+        directory: BorrowedFd<'_>,
+        subtree: MemberPath,
+        apply: impl FnOnce(&mut Feed<'_>, Placer<'_>, &Plan<'_>) -> Result<T, UnpackError>,
+    ) -> Result<T, UnpackError> {
         let is_root = rustix::process::geteuid().is_root();
         let default = if is_root {
             Owners::Recorded
@@ -215,7 +237,7 @@ impl Unpacker {
         };
         let plan = Plan {
             excludes: &self.excludes,
-            subtree: self.subtree()?,
+            subtree,
             limits: &self.limits,
         };
         let decoding = Decoding {
@@ -238,6 +260,10 @@ impl Unpacker {
                 .map_err(|errno| UnpackError::storage("cannot sync the file system", errno))?;
         }
         Ok(unpacked)
+    }
+
+    pub(crate) fn limits(&self) -> &UnpackLimits {
+        &self.limits
     }
 
     fn subtree(&self) -> Result<MemberPath, UnpackError> {

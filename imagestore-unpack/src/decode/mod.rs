@@ -1,7 +1,7 @@
 //! From packed bytes to the bytes of a tar archive, in a thread of its own.
 //!
 //! ```text
-//!  Packed ──▶ format by magic ──▶ xz │ gzip │ zstd │ none ──▶ Sink ══ channel ══▶ Feed ──▶ tar::Walk
+//!  Packed ──▶ format by magic ──▶ xz │ gzip │ zstd │ none │ squashfs ──▶ Sink ══ channel ══▶ Feed ──▶ tar::Walk
 //!  (file)                                                    limits              this thread
 //! ```
 //!
@@ -15,6 +15,7 @@ mod packed;
 mod pipe;
 mod plain;
 mod sniff;
+mod squashfs;
 #[cfg(feature = "liblzma")]
 mod xz;
 mod xz_backend;

@@ -116,6 +116,7 @@ impl<'a> Sink<'a> {
         match sniff(&start[..length])? {
             Packing::Gzip => gzip::decode(packed, self),
             Packing::Plain => plain::decode(packed, self),
+            Packing::Squashfs => super::squashfs::decode(packed, self),
             Packing::Xz => self.decoding.xz.decode(packed, self),
             #[cfg(feature = "zstd")]
             Packing::Zstd => super::zstd::decode(packed, self),

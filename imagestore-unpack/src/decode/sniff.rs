@@ -7,6 +7,7 @@ use crate::tar::looks_like_a_header;
 pub(super) enum Packing {
     Gzip,
     Plain,
+    Squashfs,
     Xz,
     Zstd,
 }
@@ -24,6 +25,9 @@ pub(super) fn sniff(start: &[u8]) -> Result<Packing, UnpackError> {
     }
     if start.starts_with(b"\x28\xb5\x2f\xfd") {
         return Ok(Packing::Zstd);
+    }
+    if start.starts_with(b"hsqs") {
+        return Ok(Packing::Squashfs);
     }
     for (magic, name) in FOREIGN {
         if start.starts_with(magic) {
@@ -44,10 +48,9 @@ pub(super) fn sniff(start: &[u8]) -> Result<Packing, UnpackError> {
 /// Bytes of the archive that [`sniff`] needs.
 pub(super) const SNIFFED: usize = 512;
 
-const FOREIGN: [(&[u8], &str); 6] = [
+const FOREIGN: [(&[u8], &str); 5] = [
     (b"BZh", "bzip2"),
     (b"\x5d\x00\x00", "lzma"),
-    (b"hsqs", "squashfs"),
     (b"QFI\xfb", "qcow2"),
     (b"PK\x03\x04", "zip"),
     (b"\x04\x22\x4d\x18", "lz4"),
@@ -63,6 +66,7 @@ mod tests {
         assert_eq!(sniff(b"\xfd7zXZ\0\0\x04").expect("xz"), Packing::Xz);
         assert_eq!(sniff(b"\x1f\x8b\x08").expect("gzip"), Packing::Gzip);
         assert_eq!(sniff(b"\x28\xb5\x2f\xfd\0").expect("zstd"), Packing::Zstd);
+        assert_eq!(sniff(b"hsqs\x07").expect("squashfs"), Packing::Squashfs);
         assert_eq!(sniff(&[0; 512]).expect("an empty archive"), Packing::Plain);
     }
 

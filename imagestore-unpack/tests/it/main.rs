@@ -18,6 +18,9 @@ mod options;
 mod packing;
 mod scene;
 mod snapshot;
+#[cfg(any(feature = "liblzma", feature = "pure-rust"))]
+mod squashfs;
 mod target;
+mod unified;
 #[cfg(any(feature = "liblzma", feature = "pure-rust"))]
 mod xz;
