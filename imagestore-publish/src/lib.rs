@@ -32,6 +32,7 @@ mod meta;
 mod pack;
 mod registry;
 mod steps;
+mod system_image;
 mod tree;
 mod xz;
 
@@ -45,4 +46,8 @@ pub use crate::meta::Meta;
 pub use crate::pack::{Devices, Owners, PackOptions, Packed, pack};
 pub use crate::registry::{
     Fields, KeyNames, ListedAlias, ListedRemote, PublishedRegistry, Registry, RegistryPublisher,
+};
+pub use crate::system_image::{
+    BuildContents, KeyringRole, Part, PublishedBuild, RoleKeyring, SystemChannel, SystemImageKeys,
+    SystemImagePublisher,
 };

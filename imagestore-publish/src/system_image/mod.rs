@@ -1,0 +1,10 @@
+mod contents;
+mod diff;
+mod keyring;
+mod publisher;
+mod tarball;
+mod text;
+
+pub use self::contents::{BuildContents, Part, SystemChannel};
+pub use self::keyring::{KeyringRole, RoleKeyring};
+pub use self::publisher::{PublishedBuild, SystemImageKeys, SystemImagePublisher};
