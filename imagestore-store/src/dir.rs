@@ -84,8 +84,9 @@ impl Dir {
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(damaged("is no regular file", place().display()));
         }
-        // A second name is a second way to write to it.
-        if stat.st_nlink != 1 {
+        // A second name is a second way to write to it. None is left of a file that another process
+        // replaces at this moment.
+        if stat.st_nlink > 1 {
             let what = format!("has {} names, a file of a store has one", stat.st_nlink);
             return Err(damaged(what, place().display()));
         }

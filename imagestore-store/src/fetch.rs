@@ -65,7 +65,15 @@ impl Store {
         match download_all(&job, &staging).await {
             Ok(files) => {
                 let store = self.clone();
-                blocking(move || publish(&store, &job, staging, &files)).await
+                blocking(move || {
+                    if let Err(error) = kept::check_fingerprint(&job.image, &files) {
+                        // The first error is the one to tell.
+                        let _ = staging.discard(&store, &job);
+                        return Err(error);
+                    }
+                    publish(&store, &job, staging, &files)
+                })
+                .await
             }
             Err(error) => {
                 let (store, job) = (self.clone(), Arc::clone(&job));
@@ -167,7 +175,8 @@ fn check(job: &Job, lease: &Dir) -> Result<Found> {
     let downloads = job.image.downloads.iter();
     let files = downloads
         .map(|download| kept::check(&job.context, lease, download, Some(&manifest)))
-        .collect::<Result<_>>()?;
+        .collect::<Result<Vec<_>>>()?;
+    kept::check_fingerprint(&job.image, &files)?;
     let renewed = manifest.renewed(&job.image);
     if renewed != manifest {
         // What the index says about the image is advice; a store that cannot be written to still

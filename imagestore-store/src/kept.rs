@@ -2,7 +2,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use imagestore_core::{Context, Download, Error, Result};
+use imagestore_core::{Check, Context, Download, Error, ErrorKind, Image, Result};
 use imagestore_verify::{Proof, Sha256, Spool, StreamingCheck, Verified};
 use sha2::Digest;
 
@@ -72,14 +72,49 @@ pub(crate) fn sha256_of_each(files: &Verified<Vec<File>>, dir: &Dir) -> Result<V
     digests.map_err(|cause| storage("read", dir.path().display(), cause))
 }
 
+/// Whether the files of an image, one behind the other, have its fingerprint.
+///
+/// Each file has passed its own check by now, but that says nothing about which of them belong
+/// together: an index could show one image under the fingerprint of another, and whoever looks the
+/// fingerprint up would get that.
+///
+/// # Errors
+/// `Untrusted` if they have another one.
+pub(crate) fn check_fingerprint(image: &Image, files: &[Verified<Vec<File>>]) -> Result<()> {
+    let Some(expected) = image.fingerprint else {
+        return Ok(());
+    };
+    if let [download] = image.downloads.as_slice() {
+        let same = |check: &Check| matches!(check, Check::Digest(digest) if *digest == expected);
+        if download.checks.iter().any(same) {
+            return Ok(());
+        }
+    }
+    let mut hasher = sha2::Sha256::new();
+    for file in files.iter().flat_map(|files| files.iter()) {
+        update(&mut hasher, file).map_err(|cause| storage("read", &image.id, cause))?;
+    }
+    let found = Sha256::from_bytes(hasher.finalize().into());
+    if found == expected {
+        return Ok(());
+    }
+    let message = format!("the files together are {found}, the fingerprint is {expected}");
+    Err(Error::new(ErrorKind::Untrusted, message).with_subject(&image.id))
+}
+
 fn sha256_of(file: &File) -> io::Result<Sha256> {
     let mut hasher = sha2::Sha256::new();
+    update(&mut hasher, file)?;
+    Ok(Sha256::from_bytes(hasher.finalize().into()))
+}
+
+fn update(hasher: &mut sha2::Sha256, file: &File) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     let mut offset = 0;
     loop {
         // At a position of its own: the handle is handed on, rewound.
         match file.read_at(&mut buffer, offset) {
-            Ok(0) => return Ok(Sha256::from_bytes(hasher.finalize().into())),
+            Ok(0) => return Ok(()),
             Ok(read) => {
                 hasher.update(&buffer[..read]);
                 offset += read as u64;

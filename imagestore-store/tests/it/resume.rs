@@ -90,6 +90,8 @@ async fn does_not_ask_again_for_a_file_that_was_complete() {
         result = scene.fetch(&image) => panic!("ended: {result:?}"),
         () = scene.events.verified("meta.tar.xz") => {}
     }
+    // It may have been dropped before it asked for the other file.
+    scene.remote.fail(ROOTFS, &[]);
     scene.remote.forget();
     let stored = scene.fetch(&scene.image()).await.expect("the rest");
     assert_eq!(bytes_of(&stored, "meta.tar.xz"), scene.meta);
@@ -129,6 +131,17 @@ async fn does_not_join_the_rest_from_another_place() {
     let stored = scene.fetch(&scene.image()).await.expect("the whole");
     assert_eq!(bytes_of(&stored, "rootfs.tar.xz"), scene.rootfs);
     assert_eq!(scene.remote.offsets(ROOTFS), [5_000, 0]);
+}
+
+#[tokio::test]
+async fn does_not_join_the_rest_of_another_tag() {
+    let scene = broken_off().await;
+    scene.remote.fail(ROOTFS, &[Fault::Retag]);
+    let stored = scene.fetch(&scene.image()).await.expect("the whole");
+    assert_eq!(bytes_of(&stored, "rootfs.tar.xz"), scene.rootfs);
+    assert_eq!(scene.remote.offsets(ROOTFS), [5_000, 0]);
+    // Not a byte of the rest was read.
+    assert_eq!(scene.remote.sent(ROOTFS), 10_500);
 }
 
 #[tokio::test]
