@@ -107,8 +107,8 @@ fn runs(serial: &str) -> Vec<Run<'_>> {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Run<'a> {
-    Text(&'a [u8]),
     Number(usize, &'a [u8]),
+    Text(&'a [u8]),
 }
 
 const MONTHS: [&str; 12] = [

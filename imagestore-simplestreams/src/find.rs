@@ -57,7 +57,13 @@ impl Products {
                 Err(error) => return Err(error),
             }
         }
-        Err(problem.unwrap_or_else(|| self.no_such_image(path)))
+        let name = path.to_string();
+        let foreign = self.by_alias.contains_key(&name)
+            && self.aliased(&[&name], wish.architecture).is_empty();
+        match problem {
+            Some(problem) if !foreign => Err(problem),
+            _ => Err(self.no_such_image(path)),
+        }
     }
 
     /// What a path can mean, in the order in which it counts: an alias, the columns, the name of a

@@ -292,7 +292,8 @@ impl<'de> Visitor<'de> for Scalar {
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Some(number.to_string()))
+        // With a point or an exponent, so that it is not taken for a whole number.
+        Ok(Some(format!("{number:?}")))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {

@@ -1,1 +1,8 @@
 //! How the source behaves towards a tree that is honest, broken or hostile.
+
+mod attacks;
+mod lookup;
+mod rollback;
+mod signed;
+mod tree;
+mod vectors;
