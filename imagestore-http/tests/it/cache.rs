@@ -252,3 +252,28 @@ pub(crate) fn age(path: &Path, age: Duration) {
     let file = fs::File::options().write(true).open(path).expect("there");
     file.set_modified(SystemTime::now() - age).expect("set");
 }
+
+/// A document without an entity tag, as plain web servers send it.
+async fn second_request_asks_for_a_change(last_modified: &'static str) -> bool {
+    let directory = tempfile::tempdir().expect("a directory");
+    let site =
+        Site::answering(move |_| Answer::ok("one").with_field("Last-Modified", last_modified));
+    let server = Server::http(site).expect("a server");
+    let inner = Arc::new(HttpTransport::new(options()));
+    let transport = CachedTransport::new(inner, directory.path().join("documents"));
+    for _ in 0..2 {
+        let body = document(&transport, &remote(&server))
+            .await
+            .expect("a document");
+        assert_eq!(body, b"one");
+    }
+    server.requests()[1].field("If-Modified-Since").is_some()
+}
+
+#[tokio::test]
+async fn goes_by_the_time_of_change_only_if_the_document_had_rested() {
+    assert!(second_request_asks_for_a_change("Sun, 06 Nov 1994 08:49:37 GMT").await);
+    // Whole seconds cannot tell a second change within the same one.
+    assert!(!second_request_asks_for_a_change("Fri, 06 Nov 2099 08:49:37 GMT").await);
+    assert!(!second_request_asks_for_a_change("yesterday").await);
+}
