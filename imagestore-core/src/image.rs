@@ -14,7 +14,8 @@ pub struct Image {
     pub id: ImageId,
     /// The requests that bring it here.
     pub downloads: Vec<Download>,
-    /// The digest by which LXD and Incus know the image, where the protocol has one.
+    /// The digest by which LXD and Incus know the image, where the protocol has one: that of all
+    /// its files, one behind the other. It must hold besides the checks of each download.
     pub fingerprint: Option<Sha256>,
     /// When a kept copy should no longer be used without asking the remote, if the index says so.
     pub expires_at: Option<SystemTime>,

@@ -89,8 +89,8 @@ impl Registry {
     /// [`ErrorKind::Untrusted`], [`ErrorKind::RolledBack`], [`ErrorKind::Expired`] or
     /// [`ErrorKind::Malformed`] if it is not to be believed, and those of the transport.
     pub async fn index(&self) -> Result<Verified<Index>> {
-        let document = Document::new(&self.context, &self.remote, INDEX)?
-            .with_noteworthy_age(NOTEWORTHY_AGE);
+        let document =
+            Document::new(&self.context, &self.remote, INDEX)?.with_noteworthy_age(NOTEWORTHY_AGE);
         document
             .fetch(|bytes| self.parse(bytes))
             .await

@@ -11,10 +11,11 @@ use crate::scene::*;
 #[tokio::test]
 async fn gives_what_is_here_without_asking_its_remote() {
     let scene = Scene::new();
+    let fingerprint = Sha256::of(&[&scene.meta[..], &scene.rootfs].concat());
     let image = scene.image().map(|image| {
         image
             .with_expiry(Some(at(NOW)))
-            .with_fingerprint(Sha256::of(b"image"))
+            .with_fingerprint(fingerprint)
             .with_property("release", "trusty")
     });
     scene.fetch(&image).await.expect("fetched");
@@ -28,7 +29,7 @@ async fn gives_what_is_here_without_asking_its_remote() {
     );
     assert_eq!(
         (stored.expires_at(), stored.fingerprint()),
-        (Some(at(NOW)), Some(Sha256::of(b"image")))
+        (Some(at(NOW)), Some(fingerprint))
     );
     assert_eq!(stored.properties()["release"], "trusty");
 }

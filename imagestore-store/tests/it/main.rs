@@ -4,6 +4,7 @@ mod child;
 mod concurrency;
 mod crash;
 mod fetch;
+mod fingerprint;
 mod hostile;
 mod keep;
 mod memory;
