@@ -10,8 +10,12 @@ fn plans_what_the_phone_plans() {
     let cases: Vec<Value> = serde_json::from_slice(&read(&data("candidates.json"))).expect("cases");
     for case in &cases {
         let name = case["index"].as_str().expect("a name");
-        let Some(path) = vector(&format!("indexes/{name}")) else {
-            return;
+        let place = match name.strip_prefix("../") {
+            Some(real) => format!("real/{real}"),
+            None => format!("indexes/{name}"),
+        };
+        let Some(path) = vector(&place) else {
+            continue;
         };
         let parsed = Index::parse(&read(&path));
         if !case["error"].is_null() {
