@@ -486,7 +486,12 @@ impl<'a> SystemImagePublisher<'a> {
 
     fn run(&self) -> Result<Run<'_>, PublishError> {
         let mut tree = Tree::open(&self.root)?;
-        let documents = [tree.path("channels.json")];
+        // What is remembered beside the tree counts; the documents do if that was lost. After a
+        // change of keys they are no witness.
+        let documents = match tree.path(".publish/state.json").is_file() {
+            true => Vec::new(),
+            false => vec![tree.path("channels.json")],
+        };
         let now = self.now.unwrap_or_else(SystemTime::now);
         let publication = tree.next(now, self.keys.image_signing, &documents, 0)?;
         Ok(Run {
