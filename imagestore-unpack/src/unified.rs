@@ -44,7 +44,7 @@ impl Unpacker {
         name: impl AsRef<OsStr>,
     ) -> Result<UnpackedUnified, UnpackError> {
         let rootfs = MemberPath::parse(ROOTFS, self.limits())?;
-        self.into_new(parent.as_fd(), name.as_ref(), |directory| {
+        self.fill_new(parent.as_fd(), name.as_ref(), |directory| {
             self.fill_with(archive, directory, rootfs, apply)
         })
     }

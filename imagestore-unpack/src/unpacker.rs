@@ -179,13 +179,13 @@ impl Unpacker {
         parent: impl AsFd,
         name: impl AsRef<OsStr>,
     ) -> Result<Unpacked, UnpackError> {
-        self.into_new(parent.as_fd(), name.as_ref(), |directory| {
+        self.fill_new(parent.as_fd(), name.as_ref(), |directory| {
             self.fill(archive, directory)
         })
     }
 
     /// Makes a directory `name` in `parent` and fills it; on any error it is gone again.
-    pub(crate) fn into_new<T>(
+    pub(crate) fn fill_new<T>(
         &self,
         parent: BorrowedFd<'_>,
         name: &OsStr,
