@@ -120,6 +120,15 @@ impl ImageKind {
         }
     }
 
+    /// The name of the part of an export that holds the root.
+    #[cfg(feature = "serve")]
+    pub(crate) fn part(self) -> &'static str {
+        match self {
+            Self::Container => "rootfs",
+            Self::VirtualMachine => "rootfs.img",
+        }
+    }
+
     fn parse(text: Option<&str>) -> Result<Self, ParseError> {
         match text {
             None | Some("" | "container") => Ok(Self::Container),

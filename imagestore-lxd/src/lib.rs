@@ -48,6 +48,8 @@ mod name;
 mod options;
 mod reply;
 mod secret;
+#[cfg(feature = "serve")]
+pub mod serve;
 mod sockets;
 mod source;
 mod time;

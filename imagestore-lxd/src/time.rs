@@ -10,6 +10,34 @@ pub(crate) fn parse(text: &str) -> Option<SystemTime> {
     (seconds > 0).then(|| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
+/// A time as hosts write it; what is before 1970 is none.
+#[cfg(feature = "serve")]
+pub(crate) fn format(time: Option<SystemTime>) -> String {
+    let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+    let seconds = match since.map(|since| since.as_secs()) {
+        Some(seconds) if (1..LAST_SECOND).contains(&seconds) => seconds,
+        _ => return "0001-01-01T00:00:00Z".to_owned(),
+    };
+    let (mut days, second) = (seconds / 86_400, seconds % 86_400);
+    let mut year = 1970;
+    let mut month = 1;
+    loop {
+        let length = if is_leap(year) { 366 } else { 365 };
+        if days < length {
+            break;
+        }
+        days -= length;
+        year += 1;
+    }
+    while days >= days_in(year, month) {
+        days -= days_in(year, month);
+        month += 1;
+    }
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    let day = days + 1;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
 /// Seconds since 1970, fractions cut off.
 fn seconds(text: &str) -> Option<u64> {
     let (date, rest) = text.split_once(['T', 't', ' '])?;
@@ -88,6 +116,10 @@ fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
 }
 
+// The end of year 9999.
+#[cfg(feature = "serve")]
+const LAST_SECOND: u64 = 253_402_300_799;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,5 +150,19 @@ mod tests {
             });
             assert_eq!(found, wanted, "{text}");
         }
+    }
+
+    #[cfg(feature = "serve")]
+    #[test]
+    fn writes_what_it_reads() {
+        for text in [
+            "2014-03-19T13:09:49Z",
+            "2024-02-29T23:59:59Z",
+            "2000-12-31T00:00:00Z",
+            "1970-01-01T00:00:01Z",
+        ] {
+            assert_eq!(format(parse(text)), text);
+        }
+        assert_eq!(format(None), "0001-01-01T00:00:00Z");
     }
 }

@@ -1,0 +1,11 @@
+//! How the source behaves towards hosts that are honest, recorded, real or hostile.
+
+mod attacks;
+mod conformance;
+mod first_contact;
+mod host;
+mod lookup;
+mod metadata;
+mod peers;
+mod recorded;
+mod serve;

@@ -1,0 +1,540 @@
+//! The real daemon as the host.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use imagestore_core::{
+    Check, ClientIdentity, ErrorKind, FileRole, Framing, ImageSource as _, RemoteConfig, TlsTrust,
+    Trust,
+};
+use imagestore_lxd::serve::ServedImage;
+use imagestore_lxd::{Metadata, Secret, first_contact};
+use imagestore_store::StoredImage;
+use imagestore_unpack::{MemberLimits, StagedTarget, Unpacker, read_members};
+use imagestore_verify::Sha256;
+
+use crate::host::{Asker, chain, lookup, names};
+use crate::serve::{open, verified};
+
+/// One host for all of it: it takes long to start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_real_host_serves_every_form_and_fails_in_every_way() {
+    let Some(host) = RealHost::start() else {
+        return;
+    };
+    host.is_listed_and_fetched_over_its_socket().await;
+    host.shows_its_certificate_at_first_contact().await;
+    host.shows_public_images_to_everybody().await;
+    host.shows_private_images_to_a_certificate_it_knows().await;
+    host.shows_one_private_image_for_a_secret().await;
+    host.is_refused_with_another_certificate().await;
+    host.sends_what_the_fingerprint_does_not_fit().await;
+    host.loses_an_image_before_it_is_fetched().await;
+    host.knows_no_such_project().await;
+    host.copies_from_our_own_door().await;
+    host.restarts_in_the_middle_of_a_download().await;
+    host.ends_in_the_middle_of_a_download().await;
+}
+
+struct RealHost {
+    directory: tempfile::TempDir,
+    values: HashMap<String, String>,
+    port: u16,
+}
+
+impl RealHost {
+    fn start() -> Option<Self> {
+        if let Some(missing) = missing() {
+            assert!(
+                std::env::var_os("IMAGESTORE_REQUIRE_TOOLS").is_none(),
+                "{missing}, and IMAGESTORE_REQUIRE_TOOLS asks for it"
+            );
+            eprintln!("NOT TESTED: a real LXD host, because {missing}");
+            return None;
+        }
+        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr());
+        let mut host = Self {
+            directory: tempfile::tempdir().expect("a directory"),
+            values: HashMap::new(),
+            port: port.expect("a port").port(),
+        };
+        let text = host.script("start", &[&host.port.to_string()]);
+        let pairs = text.lines().filter_map(|line| line.split_once('='));
+        host.values = pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Some(host)
+    }
+
+    fn script(&self, command: &str, arguments: &[&str]) -> String {
+        run_script(self.directory.path(), command, arguments)
+    }
+
+    fn value(&self, name: &str) -> &str {
+        &self.values[name]
+    }
+
+    fn over_socket(&self) -> RemoteConfig {
+        remote(&format!("unix+lxd://{}", self.value("SOCKET")))
+    }
+
+    fn over_https(&self) -> RemoteConfig {
+        let pin = self.value("CERTIFICATE").parse().expect("a digest");
+        remote(&format!("https+lxd://127.0.0.1:{}", self.port)).with_tls(TlsTrust::Pin(vec![pin]))
+    }
+
+    async fn is_listed_and_fetched_over_its_socket(&self) {
+        let asker = Asker::new();
+        let source = asker.source(self.over_socket());
+        let about = source.host().await.expect("an answer");
+        assert!(about.trusted);
+        assert_eq!(about.server.as_deref(), Some("lxd"));
+        let all = names(&source, "").await.expect("a listing");
+        let aliases: Vec<_> = all.iter().filter(|name| name.len() < 64).collect();
+        assert_eq!(
+            aliases,
+            [
+                "box/split",
+                "box/unified",
+                "large",
+                "large-split",
+                "squash",
+                "squash-xz",
+                "squash-zstd"
+            ]
+        );
+        assert_eq!(all.len(), 14);
+        assert_eq!(
+            names(&source, "box").await.expect("a listing"),
+            ["split", "unified"]
+        );
+        for path in [
+            "box/unified",
+            &self.value("UNIFIED")[..12],
+            self.value("UNIFIED"),
+        ] {
+            let image = lookup(&source, path).await.expect(path);
+            assert_eq!(image.id.build(), self.value("UNIFIED"));
+        }
+        for path in [
+            "box/split",
+            "box/unified",
+            "squash",
+            "squash-xz",
+            "squash-zstd",
+        ] {
+            let stored = asker
+                .fetch(&source, path)
+                .await
+                .unwrap_or_else(|error| panic!("{path}: {}", chain(&error)));
+            let scene = tempfile::tempdir().expect("a directory");
+            let target = scene.path().join("box");
+            let metadata = unpack(&stored, &target);
+            assert_eq!(metadata.properties["os"], "debian", "{path}");
+            assert_eq!(metadata.templates["/etc/hostname"].template, "hostname.tpl");
+            self.check_tree(&target.join("rootfs"), path);
+        }
+    }
+
+    /// Whether a tree is the one that was packed.
+    fn check_tree(&self, tree: &Path, path: &str) {
+        let packed = self.directory.path().join("image/rootfs");
+        let mut names = vec![PathBuf::new()];
+        let mut count = 0;
+        while let Some(name) = names.pop() {
+            let (one, other) = (packed.join(&name), tree.join(&name));
+            let wanted = fs::symlink_metadata(&one).expect("it is there");
+            let kind = wanted.file_type();
+            if kind.is_char_device() {
+                assert!(!other.exists(), "{path}: a device");
+                continue;
+            }
+            let found = fs::symlink_metadata(&other)
+                .unwrap_or_else(|error| panic!("{path}: {name:?}: {error}"));
+            assert_eq!(found.file_type(), kind, "{path}: {name:?}");
+            assert_eq!((found.uid(), found.gid()), (0, 0), "{path}: {name:?}");
+            if !kind.is_symlink() {
+                assert_eq!(found.mode(), wanted.mode(), "{path}: {name:?}");
+            }
+            if kind.is_dir() {
+                let below = fs::read_dir(&one).expect("a directory");
+                names.extend(below.map(|entry| name.join(entry.expect("an entry").file_name())));
+            } else if kind.is_file() {
+                let same = fs::read(&one).expect("a file") == fs::read(&other).expect("a file");
+                assert!(same, "{path}: {name:?}");
+                assert_eq!(found.nlink(), wanted.nlink(), "{path}: {name:?}");
+            } else if kind.is_symlink() {
+                assert_eq!(
+                    fs::read_link(&one).expect("a link"),
+                    fs::read_link(&other).expect("a link")
+                );
+            }
+            count += 1;
+        }
+        assert_eq!(count, 14, "{path}");
+    }
+
+    async fn shows_its_certificate_at_first_contact(&self) {
+        let url = self.over_https().url().clone();
+        let seen = first_contact(&url).await.expect("a certificate");
+        assert_eq!(seen.fingerprint().to_string(), self.value("CERTIFICATE"));
+    }
+
+    async fn shows_public_images_to_everybody(&self) {
+        let asker = Asker::new();
+        let source = asker.source(self.over_https());
+        assert!(!source.host().await.expect("an answer").trusted);
+        let all = names(&source, "").await.expect("a listing");
+        let aliases: Vec<_> = all.iter().filter(|name| name.len() < 64).collect();
+        assert_eq!(aliases, ["large", "large-split", "squash"]);
+        let stored = asker.fetch(&source, "squash").await.expect("fetched");
+        assert_eq!(
+            stored.fingerprint().expect("one").to_string(),
+            self.value("SQUASH")
+        );
+        let image = lookup(&source, self.value("SQUASH"))
+            .await
+            .expect("an image");
+        let pinned = format!(
+            "received through tls certificate sha256:{} pinned for 127.0.0.1:{}",
+            self.value("CERTIFICATE"),
+            self.port
+        );
+        for proof in image.proofs() {
+            assert_eq!(proof.to_string(), pinned);
+        }
+        for path in [
+            "box/unified",
+            self.value("UNIFIED"),
+            &self.value("UNIFIED")[..12],
+        ] {
+            let error = lookup(&source, path).await.expect_err(path);
+            assert_eq!(error.kind(), ErrorKind::NotFound);
+            assert_eq!(
+                error.to_string(),
+                format!("no such image among those the host shows to everybody: {path}")
+            );
+        }
+    }
+
+    async fn shows_private_images_to_a_certificate_it_knows(&self) {
+        let asker = Asker::new();
+        let read = |name: &str| fs::read(self.directory.path().join(name)).expect(name);
+        let identity = ClientIdentity::new(read("client.crt"), read("client.key"));
+        let source = asker.source(self.over_https().with_identity(identity));
+        assert!(source.host().await.expect("an answer").trusted);
+        for path in ["box/unified", "box/split"] {
+            let stored = asker
+                .fetch(&source, path)
+                .await
+                .unwrap_or_else(|error| panic!("{path}: {}", chain(&error)));
+            assert_eq!(stored.properties()["public"], "no");
+        }
+    }
+
+    async fn shows_one_private_image_for_a_secret(&self) {
+        let asker = Asker::new();
+        for fingerprint in [self.value("UNIFIED"), self.value("SPLIT")] {
+            let word = self.script("secret", &[fingerprint]);
+            let secret = Secret::new(word.trim()).expect("a secret");
+            let source = asker.source(self.over_https()).with_secret(secret);
+            let stored = asker.fetch(&source, fingerprint).await;
+            stored.unwrap_or_else(|error| panic!("{fingerprint}: {}", chain(&error)));
+        }
+        let word = self.script("secret", &[self.value("UNIFIED")]);
+        let source = asker
+            .source(self.over_https())
+            .with_secret(Secret::new(word.trim()).expect("a secret"));
+        lookup(&source, self.value("UNIFIED"))
+            .await
+            .expect("an image");
+        // The host's own clock decides, and cannot be set.
+        tokio::time::sleep(Duration::from_millis(5500)).await;
+        let error = lookup(&source, self.value("UNIFIED"))
+            .await
+            .expect_err("a secret that has died");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "no such image, or its secret is used up or older than five seconds: {}",
+                self.value("UNIFIED")
+            )
+        );
+        assert!(!chain(&error).contains(word.trim()));
+    }
+
+    async fn is_refused_with_another_certificate(&self) {
+        let asker = Asker::new();
+        let pin = Sha256::of(b"another");
+        let source = asker.source(self.over_https().with_tls(TlsTrust::Pin(vec![pin])));
+        let error = lookup(&source, "squash")
+            .await
+            .expect_err("another certificate");
+        assert_eq!(error.kind(), ErrorKind::Untrusted);
+        let text = chain(&error);
+        assert!(
+            text.contains(self.value("CERTIFICATE")) && text.contains(&pin.to_string()),
+            "{text}"
+        );
+    }
+
+    async fn sends_what_the_fingerprint_does_not_fit(&self) {
+        let asker = Asker::new();
+        let source = asker.source(self.over_socket());
+        for path in ["box/unified", "box/split"] {
+            let image = lookup(&source, path).await.expect(path).map(|mut image| {
+                image.downloads[0].checks = vec![Check::Digest(Sha256::of(b"another"))];
+                image
+            });
+            let error = asker
+                .store
+                .fetch(&asker.context, source.remote(), &image)
+                .await;
+            let error = error.expect_err("another fingerprint");
+            assert_eq!(error.kind(), ErrorKind::Untrusted);
+            assert!(
+                chain(&error).contains(&Sha256::of(b"another").to_string()),
+                "{}",
+                chain(&error)
+            );
+        }
+        assert!(asker.keeps_nothing());
+    }
+
+    async fn loses_an_image_before_it_is_fetched(&self) {
+        let asker = Asker::new();
+        let source = asker.source(self.over_socket());
+        let image = lookup(&source, "squash-xz").await.expect("an image");
+        self.lxc(&["image", "delete", "squash-xz"]);
+        let error = asker
+            .store
+            .fetch(&asker.context, source.remote(), &image)
+            .await;
+        assert_eq!(error.expect_err("it is gone").kind(), ErrorKind::NotFound);
+    }
+
+    async fn knows_no_such_project(&self) {
+        let asker = Asker::new();
+        let arguments = [("project".to_owned(), "nowhere".to_owned())].into();
+        let source = asker.source(self.over_socket().with_arguments(arguments));
+        let error = names(&source, "").await.expect_err("no project");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(
+            error
+                .to_string()
+                .starts_with("no such project, or not for this caller: `nowhere` on "),
+            "{error}"
+        );
+    }
+
+    /// The real `lxc` lists what we serve, and the real daemon copies it.
+    async fn copies_from_our_own_door(&self) {
+        let read = |name: &str| verified(&fs::read(self.directory.path().join(name)).expect(name));
+        self.lxc(&["image", "delete", "box/unified", "box/split", "squash"]);
+        let unified = ServedImage::unified(read("unified.tar.xz")).expect("an image");
+        let split =
+            ServedImage::split(read("meta.tar.xz"), read("rootfs.tar.gz")).expect("an image");
+        let squash = ServedImage::split(read("meta.tar.xz"), read("rootfs.gzip.squashfs"))
+            .expect("an image");
+        let door = open(vec![
+            unified
+                .with_alias("ours/unified")
+                .with_property("description", "served"),
+            split.with_alias("split"),
+            squash.with_alias("squash"),
+        ])
+        .await;
+        let certificate = self.lxc(&[
+            "remote",
+            "add",
+            "ours",
+            &door.url,
+            "--public",
+            "--accept-certificate",
+        ]);
+        assert!(!certificate.contains("rror"), "{certificate}");
+        let listed = self.lxc(&["image", "list", "ours:", "--format", "csv", "-c", "lFpad"]);
+        let mut lines: Vec<_> = listed.lines().collect();
+        lines.sort_unstable();
+        let line = |alias: &str, value: &str, description: &str| {
+            format!("{alias},{},yes,x86_64,{description}", self.value(value))
+        };
+        assert_eq!(
+            lines,
+            [
+                line("ours/unified", "UNIFIED", "served"),
+                line("split", "SPLIT", ""),
+                line("squash", "SQUASH", "")
+            ]
+        );
+        for (alias, value) in [
+            ("ours/unified", "UNIFIED"),
+            ("split", "SPLIT"),
+            ("squash", "SQUASH"),
+        ] {
+            self.lxc(&[
+                "image",
+                "copy",
+                &format!("ours:{alias}"),
+                "local:",
+                "--alias",
+                alias,
+            ]);
+            let here = self.lxc(&["query", &format!("/1.0/images/aliases/{alias}")]);
+            assert!(here.contains(self.value(value)), "{alias}: {here}");
+        }
+    }
+
+    async fn restarts_in_the_middle_of_a_download(&self) {
+        for (path, framing) in [
+            ("large", Framing::Plain),
+            ("large-split", Framing::Multipart),
+        ] {
+            let asker = Asker::new();
+            let source = asker.source(self.over_socket());
+            let image = lookup(&source, path).await.expect(path);
+            assert_eq!(image.downloads[0].framing, framing);
+            let place = self.directory.path().to_owned();
+            asker.told.once(8 << 20, move || {
+                run_script(&place, "kill", &[]);
+                run_script(&place, "again", &[]);
+            });
+            let stored = asker
+                .store
+                .fetch(&asker.context, source.remote(), &image)
+                .await;
+            let stored = stored.unwrap_or_else(|error| panic!("{path}: {}", chain(&error)));
+            let size: u64 = stored
+                .artifacts()
+                .iter()
+                .map(|artifact| artifact.size())
+                .sum();
+            assert_eq!(Some(size), image.downloads[0].size);
+            let warnings = asker.told.warnings();
+            assert!(
+                warnings
+                    .iter()
+                    .any(|text| text.ends_with("; asking for the rest")),
+                "{path}: {warnings:?}"
+            );
+        }
+    }
+
+    async fn ends_in_the_middle_of_a_download(&self) {
+        let asker = Asker::new();
+        let source = asker.source(self.over_socket());
+        let image = lookup(&source, "large").await.expect("an image");
+        let place = self.directory.path().to_owned();
+        asker.told.once(8 << 20, move || {
+            run_script(&place, "kill", &[]);
+        });
+        let error = asker
+            .store
+            .fetch(&asker.context, source.remote(), &image)
+            .await;
+        assert_eq!(
+            error.expect_err("nobody answers").kind(),
+            ErrorKind::Network
+        );
+        assert!(asker.keeps_nothing());
+    }
+
+    fn lxc(&self, arguments: &[&str]) -> String {
+        let output = Command::new("lxc")
+            .args(arguments)
+            .env("LXD_DIR", self.directory.path().join("d"))
+            .env("LXD_CONF", self.directory.path().join("conf"))
+            .env_remove("LXD_SOCKET")
+            .output()
+            .expect("lxc");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+}
+
+impl Drop for RealHost {
+    fn drop(&mut self) {
+        // What goes wrong here must not hide what went wrong before.
+        drop(command(self.directory.path(), "stop", &[]).status());
+    }
+}
+
+fn run_script(directory: &Path, name: &str, arguments: &[&str]) -> String {
+    let output = command(directory, name, arguments)
+        .output()
+        .expect("the script");
+    assert!(
+        output.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("text")
+}
+
+fn command(directory: &Path, name: &str, arguments: &[&str]) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/lxd-host.sh");
+    let mut command = Command::new(script);
+    command.arg(name).arg(directory).args(arguments);
+    command
+}
+
+/// What is missing for a real host.
+fn missing() -> Option<String> {
+    for program in ["lxd", "lxc", "mksquashfs", "openssl", "xz", "setsid"] {
+        let found = std::env::var_os("PATH").is_some_and(|path| {
+            std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+        });
+        if !found {
+            return Some(format!("`{program}` is not installed"));
+        }
+    }
+    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    (!is_root).then(|| "only root can start one".to_owned())
+}
+
+fn remote(url: &str) -> RemoteConfig {
+    RemoteConfig::new(
+        "host".parse().expect("a name"),
+        url.parse().expect(url),
+        Trust::Channel,
+    )
+}
+
+/// Unpacks an image of either form to `rootfs` in a directory, and reads what is said about it.
+fn unpack(stored: &StoredImage, target: &Path) -> Metadata {
+    let staged = StagedTarget::new(target).expect("a target");
+    let unpacker = Unpacker::new();
+    let mut members = Vec::new();
+    for artifact in stored.artifacts() {
+        match artifact.file().role {
+            FileRole::Unified => {
+                let unpacked = unpacker.unpack_unified(artifact.verified(), &staged, "rootfs");
+                members = unpacked.expect("unpacked").metadata;
+            }
+            FileRole::Metadata => {
+                let mut limits = MemberLimits::default();
+                limits.components = 2;
+                members = read_members(artifact.verified(), &limits).expect("members");
+            }
+            _ => {
+                unpacker
+                    .unpack_into(artifact.verified(), &staged, "rootfs")
+                    .expect("unpacked");
+            }
+        }
+    }
+    staged.publish().expect("published");
+    let names: Vec<_> = members
+        .iter()
+        .map(|member| member.name.as_slice())
+        .collect();
+    assert_eq!(names, [&b"metadata.yaml"[..], b"templates/hostname.tpl"]);
+    Metadata::parse(&members[0].data).expect("metadata")
+}
