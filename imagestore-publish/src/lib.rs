@@ -1,6 +1,6 @@
 //! Writes and signs static image trees that imagestore and other clients read.
 //!
-//! The server side of both protocols is files behind any web server. Two publishers write them:
+//! The server side of these protocols is files behind any web server. Publishers write them:
 //!
 //! ```text
 //! LxcImagesPublisher                                    RegistryPublisher
@@ -10,6 +10,14 @@
 //!     rootfs.tar.xz                   + .asc
 //!     meta.tar.xz                     + .asc
 //!     SHA256SUMS                      + .asc
+//!
+//! SimplestreamsPublisher
+//! ROOT/streams/v1/index.json          + .json.gpg, .sjson if signed
+//! ROOT/streams/v1/images.json         + .json.gpg, .sjson if signed
+//! ROOT/images/DIST/RELEASE/ARCH/VARIANT/BUILD/
+//!     lxd.tar.xz, rootfs.tar.xz, rootfs.squashfs, disk.qcow2
+//!     version.json                    what the product file says of it
+//!
 //! ROOT/.publish/                      the lock, and when and how often was published: not for serving
 //! ```
 //!
@@ -22,7 +30,8 @@
 //!   the age of a document.
 //!
 //! Nothing is ever signed inline or as clear text: such a signature over one text can be passed off as one over
-//! another file.
+//! another file. The one exception are simplestreams documents, since their readers want it; their key must be another
+//! one.
 
 mod build_id;
 mod error;
@@ -31,6 +40,7 @@ mod lxc_images;
 mod meta;
 mod pack;
 mod registry;
+mod simplestreams;
 mod steps;
 mod system_image;
 mod tree;
@@ -46,6 +56,9 @@ pub use crate::meta::Meta;
 pub use crate::pack::{Devices, Owners, PackOptions, Packed, pack};
 pub use crate::registry::{
     Fields, KeyNames, ListedAlias, ListedRemote, PublishedRegistry, Registry, RegistryPublisher,
+};
+pub use crate::simplestreams::{
+    ImageContents, ImageMetadata, PublishedVersion, SimplestreamsPublisher,
 };
 pub use crate::system_image::{
     BuildContents, KeyringRole, Part, PublishedBuild, RoleKeyring, SystemChannel, SystemImageKeys,

@@ -62,11 +62,31 @@ impl Tree {
         documents: &[PathBuf],
         last_serial: u64,
     ) -> Result<Publication, PublishError> {
-        let now = seconds(now);
-        let mut last = self.state.signed_at;
+        let mut last = 0;
         for document in documents {
             last = last.max(signed_at(document, key)?);
         }
+        self.advance(seconds(now), last, last_serial)
+    }
+
+    /// The next publication of a tree that need not be signed; `last` is when the last one was written, which counts
+    /// if the state was lost.
+    pub(crate) fn next_after(
+        &mut self,
+        now: SystemTime,
+        last: Option<SystemTime>,
+    ) -> Result<Publication, PublishError> {
+        let last = last.filter(|_| self.state.signed_at == 0);
+        self.advance(seconds(now), last.map_or(0, seconds), 0)
+    }
+
+    fn advance(
+        &mut self,
+        now: u64,
+        last: u64,
+        last_serial: u64,
+    ) -> Result<Publication, PublishError> {
+        let last = last.max(self.state.signed_at);
         if last > now + PATIENCE_SECONDS {
             return Err(PublishError::ClockBehind { now, last });
         }

@@ -9,7 +9,7 @@ use crate::steps;
 
 /// The builds of a tree, as they lie on the disk.
 #[derive(Debug, Default)]
-pub(super) struct Builds {
+pub(crate) struct Builds {
     /// By image; within an image the newest first.
     found: Vec<Found>,
 }
@@ -22,7 +22,7 @@ struct Found {
 
 impl Builds {
     /// What lies below `images/`. Names that no publisher gives are not looked at.
-    pub(super) fn scan(images: &Path) -> Result<Self, PublishError> {
+    pub(crate) fn scan(images: &Path) -> Result<Self, PublishError> {
         let mut found = Vec::new();
         for distribution in steps::names(images)? {
             let folder = images.join(&distribution);
@@ -90,8 +90,15 @@ impl Builds {
         old
     }
 
+    /// All images with their builds, the newest first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&ImageName, &[BuildId])> {
+        self.found
+            .iter()
+            .map(|found| (&found.name, found.builds.as_slice()))
+    }
+
     /// The folders of all images.
-    pub(super) fn folders(&self, images: &Path) -> Vec<PathBuf> {
+    pub(crate) fn folders(&self, images: &Path) -> Vec<PathBuf> {
         self.found
             .iter()
             .map(|found| found.name.folder(images))
@@ -100,7 +107,7 @@ impl Builds {
 }
 
 /// The builds in the folder of an image, the newest first.
-pub(super) fn builds_of(folder: &Path) -> Result<Vec<BuildId>, PublishError> {
+pub(crate) fn builds_of(folder: &Path) -> Result<Vec<BuildId>, PublishError> {
     let names = steps::names(folder)?;
     let mut builds: Vec<BuildId> = names.iter().filter_map(|name| name.parse().ok()).collect();
     builds.sort_unstable_by(|one, other| other.cmp(one));

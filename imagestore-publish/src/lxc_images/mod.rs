@@ -1,7 +1,7 @@
 mod build;
 #[cfg(test)]
 pub(crate) mod crash;
-mod index;
+pub(crate) mod index;
 mod publisher;
 
 use std::fmt;

@@ -5,5 +5,6 @@ mod lxc_images;
 mod packing;
 mod refusals;
 mod registry;
+mod simplestreams;
 mod support;
 mod tools;
