@@ -2,6 +2,8 @@
 
 mod attacks;
 mod lookup;
+mod peers;
+mod published;
 mod rollback;
 mod signed;
 mod tree;
