@@ -1,89 +1,8 @@
-use std::collections::BTreeSet;
-
 use crate::index::{Build, Index, IndexFile};
+use crate::request::{Filter, Request};
 use crate::ways::{Way, Ways};
 
 mod explain;
-
-/// What is installed, and what is wanted.
-///
-/// # Defaults
-/// No filter, no maximum, a device that every build above 0 % is offered to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Request {
-    build: u32,
-    device_phase: u32,
-    filter: Option<Filter>,
-    maximum: Option<i64>,
-    avoided: BTreeSet<(u32, Option<u32>)>,
-}
-
-impl Request {
-    /// An upgrade of the installed build of this number; 0 if nothing is installed.
-    #[must_use]
-    pub fn new(build: u32) -> Self {
-        Self {
-            build,
-            ..Self::default()
-        }
-    }
-
-    /// The percentage of the device, see [`phase`](crate::phase). With 0 only withdrawn builds are
-    /// not offered.
-    #[must_use]
-    pub fn with_device_phase(mut self, percentage: u32) -> Self {
-        self.device_phase = percentage;
-        self
-    }
-
-    /// Which images may be used.
-    #[must_use]
-    pub fn with_filter(mut self, filter: Option<Filter>) -> Self {
-        self.filter = filter;
-        self
-    }
-
-    /// Images of a higher version are dropped from the winner. Nothing is planned anew.
-    #[must_use]
-    pub fn with_maximum(mut self, maximum: Option<i64>) -> Self {
-        self.maximum = maximum;
-        self
-    }
-
-    /// Plans around an image that turned out to be unusable: missing, damaged, not applicable.
-    #[must_use]
-    pub fn without(mut self, build: &Build) -> Self {
-        self.avoided.insert((build.version, build.base()));
-        self
-    }
-
-    /// The installed build.
-    #[must_use]
-    pub fn build(&self) -> u32 {
-        self.build
-    }
-
-    pub(crate) fn filter(&self) -> Option<Filter> {
-        self.filter
-    }
-
-    pub(crate) fn avoids(&self, version: u32, base: u32) -> bool {
-        self.avoided.contains(&(version, Some(base)))
-    }
-
-    pub(crate) fn avoids_full(&self, version: u32) -> bool {
-        self.avoided.contains(&(version, None))
-    }
-}
-
-/// Which images of a path may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Filter {
-    /// Deltas only.
-    Delta,
-    /// One full image only.
-    Full,
-}
 
 /// A way to a newer build, and what it costs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +55,7 @@ impl<'a> Plan<'a> {
         let builds = index.builds();
         let ways = Ways::new(builds, &request);
         let ends = ways.best().ok_or(TooManyWays {
-            build: request.build,
+            build: request.build(),
         })?;
         let smallest = ends.iter().map(|way| way.size).min().unwrap_or(0);
         let highest = ends.iter().map(|way| last(way, builds).version).max();
@@ -147,7 +66,7 @@ impl<'a> Plan<'a> {
         };
         let offered = |way: &&Way| {
             let phase = last(way, builds).phased_percentage;
-            phase > 0 && request.device_phase <= u32::from(phase)
+            phase > 0 && request.device_phase() <= u32::from(phase)
         };
         let best = ends.iter().min_by(|one, other| compare(one, other));
         let chosen = ends
@@ -163,7 +82,7 @@ impl<'a> Plan<'a> {
         listed.sort_by_cached_key(|way| (rate(way).score, Order(way.clone(), builds)));
         let within = |place: &&usize| {
             request
-                .maximum
+                .maximum()
                 .is_none_or(|maximum| i64::from(builds[**place].version) <= maximum)
         };
         let winner = chosen.map_or_else(Vec::new, |way| {
@@ -183,7 +102,7 @@ impl<'a> Plan<'a> {
     /// The installed build it starts from.
     #[must_use]
     pub fn build(&self) -> u32 {
-        self.request.build
+        self.request.build()
     }
 
     /// The candidates, the best first; of more than a thousand some are left out.
@@ -280,11 +199,11 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let builds = self.index.builds();
-        let installed = self.request.build;
+        let installed = self.request.build();
         if !self.winner.is_empty() {
             return Outcome::Update;
         }
-        if let (Some(chosen), Some(maximum)) = (&self.chosen, self.request.maximum) {
+        if let (Some(chosen), Some(maximum)) = (&self.chosen, self.request.maximum()) {
             let reached = chosen.path.last().map_or(0, |last| builds[*last].version);
             return Outcome::AboveMaximum { reached, maximum };
         }
@@ -296,7 +215,7 @@ impl<'a> Plan<'a> {
                 percentage => Outcome::PhasedOut {
                     version,
                     percentage,
-                    device: self.request.device_phase,
+                    device: self.request.device_phase(),
                 },
             };
         }
@@ -312,7 +231,7 @@ impl<'a> Plan<'a> {
             .map(|build| build.minimum)
             .filter(|minimum| *minimum > i64::from(installed))
             .min();
-        match (needed, self.request.filter) {
+        match (needed, self.request.filter()) {
             (Some(minimum), None | Some(Filter::Full)) => Outcome::TooOld { minimum },
             (_, filter) => Outcome::NoWay { newest, filter },
         }

@@ -2,22 +2,23 @@ use std::sync::Arc;
 
 use imagestore_core::freshness::Mark;
 use imagestore_core::{
-    Check, Context, Download, Error, ErrorKind, Event, FileRole, Get, Image, ImageFile, ImageId,
-    ImagePath, ImageSource, Listing, Lookup, Protocol, RemoteConfig, Result, Trust, async_trait,
-    unsigned,
+    Context, Error, ErrorKind, Event, ImageId, ImagePath, ImageSource, Listing, Lookup, Protocol,
+    RemoteConfig, Result, Trust, async_trait,
 };
 use imagestore_unpack::{UnpackError, UnpackErrorKind};
-use imagestore_verify::{DetachedSignature, Keyring, Verified, Verifier};
+use imagestore_verify::{Keyring, Verified};
 
 use crate::avoided::Avoided;
 use crate::chain::Chain;
-use crate::channels::{Channels, Device, DeviceKeyring};
+use crate::channels::{Channels, Device};
 use crate::command::{HandOver, HandedKeyring, command};
-use crate::files::{Layer, check_place, layers};
+use crate::files::{check_place, layers};
+use crate::found::{Found, Why, accepted, bounded, build_name, device, keyring, too_many_ways};
 use crate::index::Index;
 use crate::name::{Below, Name, Named, Wanted, versions};
 use crate::phase::{phase, phase_channel};
-use crate::plan::{Filter, Outcome, Plan, Request};
+use crate::plan::Plan;
+use crate::request::{Filter, Request};
 use crate::trust_memory::{TrustInMemory, TrustMemory};
 
 /// Makes [`SystemImage`] sources.
@@ -88,7 +89,7 @@ pub struct SystemImage {
     pub(crate) remote: RemoteConfig,
     pub(crate) context: Context,
     pub(crate) trust: Arc<dyn TrustMemory>,
-    avoided: Arc<Avoided>,
+    pub(crate) avoided: Arc<Avoided>,
 }
 
 impl SystemImage {
@@ -295,38 +296,6 @@ impl SystemImage {
         })
     }
 
-    /// Judges the signature of a file before the file is downloaded: what can be told without it
-    /// is told while another way can still be planned.
-    async fn check_signature(&self, chain: &mut Chain<'_>, layer: &Layer) -> Result<()> {
-        let url = self.remote.url().document(&layer.signature)?;
-        let file = self.remote.url().document(&layer.path)?;
-        self.context.tell(Event::Asked { url: &url });
-        let asc = self
-            .context
-            .transport()
-            .get(Get::document(&self.remote, &url))
-            .await
-            .map_err(|error| unsigned(&file, error))?
-            .collect(self.context.limits().signature_bytes)
-            .await?;
-        let signature =
-            DetachedSignature::parse(&asc).map_err(|cause| Error::untrusted(&url, cause))?;
-        let judged = self.judge(&chain.file_keys()?, &signature);
-        let judged = match judged {
-            Err(_) if chain.refresh_once().await? => self.judge(&chain.file_keys()?, &signature),
-            judged => judged,
-        };
-        judged.map_err(|cause| Error::untrusted(&file, cause))
-    }
-
-    fn judge(
-        &self,
-        keys: &Keyring,
-        signature: &DetachedSignature,
-    ) -> Result<(), imagestore_verify::VerifyError> {
-        Verifier::new(keys.clone(), self.context.policy().clone()).check_beforehand(signature)
-    }
-
     /// Remembers the newest version of a channel and device, which may only rise.
     fn remember(&self, index: &Index, named: &Name) -> Result<()> {
         let Some(newest) = index.newest() else {
@@ -338,37 +307,6 @@ impl SystemImage {
             .memory()
             .advance(&self.remote.id(), &product, &mark)
             .map_err(|error| error.with_subject(format_args!("`{}`", named.path)))
-    }
-
-    fn image(&self, found: &Found, keys: &Keyring) -> Result<Image> {
-        let mut downloads = Vec::new();
-        for layer in &found.layers {
-            let checks = vec![
-                Check::Digest(layer.sha256),
-                Check::Signature {
-                    locations: self.remote.locations(&layer.signature)?,
-                    keys: keys.clone(),
-                },
-            ];
-            let file = ImageFile::new(layer.name.as_str(), FileRole::Layer);
-            let download = Download::new(self.remote.locations(&layer.path)?, file, checks);
-            downloads.push(download.with_size(Some(layer.size)));
-        }
-        let of_full = found.layers.iter().filter(|it| it.base.is_none()).count();
-        let id = ImageId::new(self.remote.id(), &found.name.path, &found.build);
-        self.avoided.planned(&id, &found.layers);
-        let image = Image::new(id, downloads)
-            .with_property("channel", &found.name.channel)
-            .with_property("channels", found.accepted.join(" "))
-            .with_property("device", &found.name.device)
-            .with_property("version", found.version.to_string())
-            .with_property("version_detail", &found.detail)
-            .with_property("full_layers", of_full.to_string())
-            .with_property("plan", &found.explanation);
-        Ok(match found.base {
-            Some(base) => image.with_property("base", base.to_string()),
-            None => image,
-        })
     }
 
     fn archive(&self) -> Result<&Keyring> {
@@ -437,113 +375,6 @@ impl ImageSource for SystemImage {
         let vouched = chain.vouched(index);
         Ok(vouched.map(|index| Listing::Entries(versions(&index))))
     }
-}
-
-/// What a path leads to.
-#[derive(Clone, Debug)]
-struct Found {
-    name: Name,
-    layers: Vec<Layer>,
-    build: String,
-    version: u32,
-    base: Option<u32>,
-    formats: bool,
-    explanation: String,
-    detail: String,
-    /// The channels that the version tarball may name.
-    accepted: Vec<String>,
-}
-
-/// Why a plan has no winner, without the build it starts from.
-struct Why<'a>(&'a Plan<'a>);
-
-impl std::fmt::Display for Why<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.outcome() {
-            Outcome::Update => f.write_str("nothing is left of the plan"),
-            outcome => outcome.fmt(f),
-        }
-    }
-}
-
-fn device<'a>(channels: &'a Channels, named: &Name) -> Result<&'a Device> {
-    let channel = channels.channel(&named.channel);
-    channel
-        .and_then(|channel| channel.devices.get(&named.device))
-        .ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, "no such device")
-                .with_subject(format_args!("`{}`", named.path))
-        })
-}
-
-/// The keyring that the channels name for the device. A redirect is a copy of the entry it leads to
-/// without the keyring, so for the same device and the same index that of the target counts.
-fn keyring<'a>(channels: &'a Channels, named: &Name) -> Result<Option<&'a DeviceKeyring>> {
-    let own = device(channels, named)?;
-    if own.keyring.is_some() {
-        return Ok(own.keyring.as_ref());
-    }
-    let whole = channels.channel(&named.channel);
-    let target = own
-        .redirect
-        .as_ref()
-        .or(whole.and_then(|channel| channel.redirect.as_ref()));
-    let there = target
-        .and_then(|target| channels.channel(target))
-        .and_then(|channel| channel.devices.get(&named.device))
-        .filter(|there| there.index == own.index);
-    Ok(there.and_then(|there| there.keyring.as_ref()))
-}
-
-/// The channels that a build found in this place may name as its own.
-fn accepted(channels: &Channels, named: &Name) -> Result<Vec<String>> {
-    let mut names = channels.names_of(&named.channel).map_err(|at| {
-        Error::new(
-            ErrorKind::Malformed,
-            format!(
-                "the aliases of channel `{}` go in a circle at `{at}`",
-                named.channel
-            ),
-        )
-    })?;
-    let device = device(channels, named)?;
-    names.extend(device.redirect.clone());
-    // Where the index lies tells the channel it is of.
-    let own = device.index.trim_start_matches('/');
-    let suffix = format!("/{}/index.json", named.device);
-    names.extend(own.strip_suffix(&suffix).map(str::to_owned));
-    names.dedup();
-    Ok(names)
-}
-
-/// The index without what lies above a version that was asked for.
-fn bounded(index: &Index, named: &Name) -> Result<Index> {
-    let highest = match named.wanted {
-        Wanted::Version(version) => Some(version),
-        Wanted::From { to, .. } => to,
-        Wanted::Newest => None,
-    };
-    Ok(match highest {
-        Some(highest) => index.up_to(highest),
-        None => index.clone(),
-    })
-}
-
-/// Which build it is: its version, with the way to it where that decides which files there are.
-fn build_name(plan: &Plan<'_>) -> String {
-    let versions: Vec<_> = plan
-        .until_reboot()
-        .map(|build| build.version.to_string())
-        .collect();
-    let way = versions.join("+");
-    match plan.until_reboot().next().and_then(crate::Build::base) {
-        Some(base) => format!("{base}..{way}"),
-        None => way,
-    }
-}
-
-fn too_many_ways(cause: crate::TooManyWays) -> Error {
-    Error::new(ErrorKind::TooLarge, "cannot be planned").with_source(cause)
 }
 
 /// The kind under which an error of an archive is known here.

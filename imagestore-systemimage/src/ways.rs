@@ -2,7 +2,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::index::Build;
-use crate::plan::{Filter, Request};
+use crate::request::{Filter, Request};
 
 /// The graph of all candidate paths: full images and deltas as edges between versions.
 ///

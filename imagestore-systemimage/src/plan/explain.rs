@@ -1,6 +1,7 @@
 use std::fmt;
 
-use super::{Candidate, Filter, Outcome, Plan};
+use super::{Candidate, Outcome, Plan};
+use crate::request::Filter;
 
 /// The plan as a person reads it: the way and why it was chosen, or why there is none.
 impl fmt::Display for Plan<'_> {
@@ -33,7 +34,8 @@ impl fmt::Display for Plan<'_> {
             writeln!(
                 f,
                 "a better way, to {end}, is offered to {} % of the devices; this one has {} %",
-                best.target_phase, self.request.device_phase
+                best.target_phase,
+                self.request.device_phase()
             )?;
         }
         if self.continues_after_reboot()

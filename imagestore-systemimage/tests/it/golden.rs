@@ -67,7 +67,7 @@ async fn an_upgrade_that_broke_off_goes_on() {
     world.install(&first, &old).expect("installed");
     world
         .install(
-            &*world.lookup("stable/golden1").await.expect("build 2"),
+            &world.lookup("stable/golden1").await.expect("build 2"),
             &new,
         )
         .expect("installed");
