@@ -1,7 +1,9 @@
+mod channels;
 mod contents;
 mod diff;
 mod keyring;
 mod publisher;
+mod run;
 mod tarball;
 mod text;
 

@@ -1,21 +1,18 @@
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
-use imagestore_verify::Sha256;
 use imagestore_verify::signing::SigningKey;
 use serde_json::{Map, Value, json};
-use sha2::Digest;
 
-use super::contents::{BuildContents, SystemChannel};
+use super::contents::BuildContents;
 use super::keyring::{KeyringRole, RoleKeyring};
+use super::run::{Run, described, files};
+use super::tarball;
 use super::tarball::Plain;
-use super::{diff, tarball, text};
 use crate::error::{At, PublishError};
-use crate::tree::{Publication, Tree, beside};
-use crate::{steps, xz};
+use crate::tree::{Tree, beside};
 
 /// The keys of a system-image server.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +61,7 @@ impl<'a> SystemImageKeys<'a> {
 #[derive(Debug)]
 pub struct SystemImagePublisher<'a> {
     root: PathBuf,
-    keys: SystemImageKeys<'a>,
+    pub(super) keys: SystemImageKeys<'a>,
     now: Option<SystemTime>,
     host: String,
 }
@@ -117,78 +114,6 @@ impl<'a> SystemImagePublisher<'a> {
         let path = format!("gpg/{}.tar.xz", keyring.role().name());
         let bytes = keyring.tarball(run.publication.seconds())?;
         run.replace(&path, &bytes, key)
-    }
-
-    /// Adds a channel, or makes it another kind of channel.
-    ///
-    /// # Errors
-    /// [`PublishError`].
-    pub fn channel(&self, name: &str, channel: &SystemChannel) -> Result<(), PublishError> {
-        check_path("a channel", name)?;
-        let run = self.run()?;
-        let mut channels = run.channels()?;
-        let entry = match channel {
-            SystemChannel::Own { hidden } => {
-                let mut entry = json!({"devices": devices(&channels, name)});
-                if *hidden {
-                    entry["hidden"] = json!(true);
-                }
-                entry
-            }
-            SystemChannel::Alias { target } => json!({"alias": target, "devices": {}}),
-            SystemChannel::Redirect { target } => {
-                json!({"redirect": target, "hidden": true, "devices": {}})
-            }
-        };
-        channels.insert(name.to_owned(), entry);
-        self.settle(&run, channels)
-    }
-
-    /// Sends one device of a channel to another channel.
-    ///
-    /// # Errors
-    /// [`PublishError`], also if the other channel does not have the device.
-    pub fn redirect_device(
-        &self,
-        channel: &str,
-        device: &str,
-        target: &str,
-    ) -> Result<(), PublishError> {
-        let run = self.run()?;
-        let mut channels = run.channels()?;
-        let mut there = devices(&channels, target);
-        let Some(mut entry) = there.remove(device) else {
-            let name = format!("{target}/{device}");
-            return Err(PublishError::field("a device", "is not published", name));
-        };
-        entry["redirect"] = json!(target);
-        let whole = channels.entry(channel).or_insert(json!({"devices": {}}));
-        whole["devices"][device] = entry;
-        self.settle(&run, channels)
-    }
-
-    /// Publishes the keyring of a device, whose keys may then sign its index and files.
-    ///
-    /// # Errors
-    /// [`PublishError`], also if the device is not published.
-    pub fn device_keyring(
-        &self,
-        channel: &str,
-        device: &str,
-        keyring: &RoleKeyring,
-    ) -> Result<(), PublishError> {
-        let run = self.run()?;
-        let mut channels = run.channels()?;
-        let entry = &mut channels[channel]["devices"][device];
-        if !entry.is_object() {
-            let name = format!("{channel}/{device}");
-            return Err(PublishError::field("a device", "is not published", name));
-        }
-        let path = format!("{channel}/{device}/device-signing.tar.xz");
-        entry["keyring"] = json!({"path": format!("/{path}"), "signature": format!("/{path}.asc")});
-        let bytes = keyring.tarball(run.publication.seconds())?;
-        run.replace(&path, &bytes, self.keys.image_signing)?;
-        self.settle(&run, channels)
     }
 
     /// Publishes a build: a full image, and a delta if one is wanted.
@@ -371,67 +296,6 @@ impl<'a> SystemImagePublisher<'a> {
         self.settle(&run, channels)
     }
 
-    /// Copies what aliases and redirects stand for, and replaces the channels.
-    fn settle(&self, run: &Run<'_>, mut channels: Map<String, Value>) -> Result<(), PublishError> {
-        let names: Vec<String> = channels.keys().cloned().collect();
-        for name in &names {
-            let target = |key: &str| channels[name][key].as_str().map(str::to_owned);
-            if let Some(target) = target("redirect") {
-                channels[name]["devices"] = Value::Object(devices(&channels, &target));
-            } else if let Some(target) = target("alias") {
-                let mut copied = Map::new();
-                for device in devices(&channels, &target).keys() {
-                    self.copy(run, name, &target, device)?;
-                    let index = format!("/{name}/{device}/index.json");
-                    copied.insert(device.clone(), json!({"index": index}));
-                }
-                channels[name]["devices"] = Value::Object(copied);
-            }
-        }
-        let bytes = text::json(&Value::Object(channels));
-        run.replace("channels.json", &bytes, self.keys.image_signing)
-    }
-
-    /// The images of a device of another channel, each with a version tarball that names this one.
-    fn copy(
-        &self,
-        run: &Run<'_>,
-        channel: &str,
-        target: &str,
-        device: &str,
-    ) -> Result<(), PublishError> {
-        let mut index = run.index(target, device)?;
-        let own = format!("/{target}/{device}/version-");
-        for image in &mut index.images {
-            let number = version(image);
-            let detail = image["version_detail"]
-                .as_str()
-                .unwrap_or_default()
-                .to_owned();
-            let made = self.version(
-                run,
-                &Version {
-                    channel,
-                    device,
-                    number,
-                    target: Some(target),
-                    detail: &detail,
-                },
-            )?;
-            for file in image["files"].as_array_mut().into_iter().flatten() {
-                if file["path"]
-                    .as_str()
-                    .is_some_and(|path| path.starts_with(&own))
-                {
-                    let order = file["order"].clone();
-                    *file = made.clone();
-                    file["order"] = order;
-                }
-            }
-        }
-        run.put_index(channel, device, &index)
-    }
-
     /// The archive-master keyring, as it goes into every image.
     fn keyring_part(&self, run: &Run<'_>) -> Result<Value, PublishError> {
         let master = run.tree.path("gpg/archive-master.tar.xz");
@@ -448,7 +312,11 @@ impl<'a> SystemImagePublisher<'a> {
         run.pooled_bytes("keyring", &bytes)
     }
 
-    fn version(&self, run: &Run<'_>, version: &Version<'_>) -> Result<Value, PublishError> {
+    pub(super) fn version(
+        &self,
+        run: &Run<'_>,
+        version: &Version<'_>,
+    ) -> Result<Value, PublishError> {
         let Version {
             channel,
             device,
@@ -484,7 +352,7 @@ impl<'a> SystemImagePublisher<'a> {
         described(&path, &place)
     }
 
-    fn run(&self) -> Result<Run<'_>, PublishError> {
+    pub(super) fn run(&self) -> Result<Run<'_>, PublishError> {
         let mut tree = Tree::open(&self.root)?;
         // What is remembered beside the tree counts; the documents do if that was lost. After a
         // change of keys they are no witness.
@@ -512,209 +380,12 @@ pub struct PublishedBuild {
     pub signed_at: SystemTime,
 }
 
-/// One publication, while nobody else publishes to the tree.
-struct Run<'a> {
-    tree: Tree,
-    publication: Publication,
-    key: &'a SigningKey,
-}
-
-struct Index {
-    images: Vec<Value>,
-}
-
-struct Version<'a> {
-    channel: &'a str,
-    device: &'a str,
-    number: u32,
-    target: Option<&'a str>,
-    detail: &'a str,
-}
-
-impl Run<'_> {
-    fn channels(&self) -> Result<Map<String, Value>, PublishError> {
-        match self.document("channels.json")? {
-            Some(Value::Object(channels)) => Ok(channels),
-            _ => Ok(Map::new()),
-        }
-    }
-
-    fn index_path(&self, channel: &str, device: &str) -> PathBuf {
-        self.tree.path(&format!("{channel}/{device}/index.json"))
-    }
-
-    fn index(&self, channel: &str, device: &str) -> Result<Index, PublishError> {
-        let document = self.document(&format!("{channel}/{device}/index.json"))?;
-        let images = document.and_then(|mut document| match document["images"].take() {
-            Value::Array(images) => Some(images),
-            _ => None,
-        });
-        Ok(Index {
-            images: images.unwrap_or_default(),
-        })
-    }
-
-    fn put_index(&self, channel: &str, device: &str, index: &Index) -> Result<(), PublishError> {
-        let document = json!({
-            "global": {"generated_at": text::date(self.publication.seconds())},
-            "images": index.images,
-        });
-        let path = format!("{channel}/{device}/index.json");
-        self.replace(&path, &text::json(&document), self.key)
-    }
-
-    fn document(&self, path: &str) -> Result<Option<Value>, PublishError> {
-        let place = self.tree.path(path);
-        match fs::read(&place) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).at("read", &place),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).at("read", &place),
-        }
-    }
-
-    /// Replaces a document: both files are written first, then the signature is renamed and then
-    /// the data.
-    fn replace(&self, path: &str, bytes: &[u8], key: &SigningKey) -> Result<(), PublishError> {
-        let place = self.tree.path(path);
-        if let Some(folder) = place.parent() {
-            steps::make_folders(folder)?;
-        }
-        let new = with_suffix(&place, ".new");
-        let asc = key.sign_detached(bytes, self.publication.at);
-        for (path, bytes) in [(&new, bytes), (&beside(&new), asc.as_bytes())] {
-            forget(path)?;
-            steps::write(path, bytes)?;
-        }
-        steps::rename(&beside(&new), &beside(&place))?;
-        steps::rename(&new, &place)
-    }
-
-    /// Signs a file that is there already.
-    fn sign(&self, path: &str, key: &SigningKey) -> Result<(), PublishError> {
-        let place = self.tree.path(path.trim_start_matches('/'));
-        let file = File::open(&place).at("open", &place)?;
-        let asc = key.sign_file(io::BufReader::new(file), self.publication.at);
-        let new = with_suffix(&place, ".asc.new");
-        forget(&new)?;
-        steps::write(&new, asc.at("sign", &place)?.as_bytes())?;
-        steps::rename(&new, &beside(&place))
-    }
-
-    /// A tarball in the pool, named after what is in it.
-    fn pooled(
-        &self,
-        name: &str,
-        write: impl FnOnce(&mut dyn io::Write) -> Result<(), PublishError>,
-    ) -> Result<Value, PublishError> {
-        let new = self.tree.path(&format!("pool/.{name}.new"));
-        steps::make_folders(&self.tree.path("pool"))?;
-        forget(&new)?;
-        let file = steps::create(&new)?;
-        let mut hashed = Hashed {
-            to: xz::encoder(file).at("pack", &new)?,
-            hash: sha2::Sha256::new(),
-        };
-        write(&mut hashed)?;
-        let Hashed { to, hash } = hashed;
-        let file = to.finish().at("pack", &new)?;
-        steps::sync(&file, &new)?;
-        let hash = Sha256::from_bytes(hash.finalize().into());
-        self.settle(&new, &format!("pool/{name}-{hash}.tar.xz"))
-    }
-
-    fn pooled_bytes(&self, name: &str, bytes: &[u8]) -> Result<Value, PublishError> {
-        let new = self.tree.path(&format!("pool/.{name}.new"));
-        steps::make_folders(&self.tree.path("pool"))?;
-        forget(&new)?;
-        steps::write(&new, bytes)?;
-        let hash = Sha256::of(bytes);
-        self.settle(&new, &format!("pool/{name}-{hash}.tar.xz"))
-    }
-
-    /// The files that lead from a part of a published build to the new one: none if nothing
-    /// changed; a boot part whole, because overlays do not survive a delta.
-    fn delta(&self, name: &str, base: &Value, new: &Value) -> Result<Option<Value>, PublishError> {
-        let start = format!("/pool/{name}-");
-        let mut there = files(base).filter_map(|file| file["path"].as_str());
-        let old = there.find(|path| path.starts_with(&start));
-        let target = new["path"].as_str().unwrap_or_default();
-        let Some(old) = old.filter(|_| name != "boot") else {
-            return Ok(Some(new.clone()));
-        };
-        if old == target {
-            return Ok(None);
-        }
-        let stem = |path: &str| {
-            let name = path.rsplit('/').next().unwrap_or_default();
-            name.trim_end_matches(".tar.xz").to_owned()
-        };
-        let path = format!("pool/{}.delta-{}.tar.xz", stem(target), stem(old));
-        let partial = self.tree.path(&format!("pool/.{name}.new"));
-        forget(&partial)?;
-        let mut to = xz::encoder(steps::create(&partial)?).at("pack", &partial)?;
-        let at = |path: &str| self.tree.path(path.trim_start_matches('/'));
-        diff::write(&at(old), &at(target), &mut to)?;
-        let file = to.finish().at("pack", &partial)?;
-        steps::sync(&file, &partial)?;
-        self.settle(&partial, &path).map(Some)
-    }
-
-    /// Gives a tarball its name in the pool, with a signature beside it first. One that is there
-    /// already has the same content and stays as it is.
-    fn settle(&self, new: &Path, path: &str) -> Result<Value, PublishError> {
-        let place = self.tree.path(path);
-        if place.is_file() && beside(&place).is_file() {
-            forget(new)?;
-        } else {
-            let file = File::open(new).at("open", new)?;
-            let asc = self
-                .key
-                .sign_file(io::BufReader::new(file), self.publication.at);
-            forget(&beside(&place))?;
-            steps::write(&beside(&place), asc.at("sign", new)?.as_bytes())?;
-            steps::rename(new, &place)?;
-        }
-        described(path, &place)
-    }
-}
-
-struct Hashed<W> {
-    to: W,
-    hash: sha2::Sha256,
-}
-
-impl<W: io::Write> io::Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.to.write(bytes)?;
-        self.hash.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
-    }
-}
-
-/// A file as an index announces it.
-fn described(path: &str, place: &Path) -> Result<Value, PublishError> {
-    let mut file = File::open(place).at("open", place)?;
-    let (mut hash, mut size) = (sha2::Sha256::new(), 0_u64);
-    let mut buffer = vec![0; 64 << 10];
-    loop {
-        match file.read(&mut buffer).at("read", place)? {
-            0 => break,
-            count => {
-                hash.update(&buffer[..count]);
-                size += count as u64;
-            }
-        }
-    }
-    Ok(json!({
-        "path": format!("/{path}"),
-        "signature": format!("/{path}.asc"),
-        "checksum": Sha256::from_bytes(hash.finalize().into()).to_string(),
-        "size": size,
-    }))
+pub(super) struct Version<'a> {
+    pub(super) channel: &'a str,
+    pub(super) device: &'a str,
+    pub(super) number: u32,
+    pub(super) target: Option<&'a str>,
+    pub(super) detail: &'a str,
 }
 
 fn entry(
@@ -744,28 +415,17 @@ fn entry(
     entry
 }
 
-fn devices(channels: &Map<String, Value>, channel: &str) -> Map<String, Value> {
-    let whole = channels
-        .get(channel)
-        .and_then(|it| it["devices"].as_object());
-    whole.cloned().unwrap_or_default()
-}
-
-fn files(image: &Value) -> impl Iterator<Item = &Value> {
-    image["files"].as_array().into_iter().flatten()
-}
-
 fn is_full(image: &Value) -> bool {
     image["type"] == "full"
 }
 
-fn version(image: &Value) -> u32 {
+pub(super) fn version(image: &Value) -> u32 {
     let number = image["version"].as_u64().unwrap_or_default();
     u32::try_from(number).unwrap_or_default()
 }
 
 /// Names go into paths, and into scripts of recoveries that split at blanks.
-fn check_path(what: &'static str, name: &str) -> Result<(), PublishError> {
+pub(super) fn check_path(what: &'static str, name: &str) -> Result<(), PublishError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._+-".contains(&b);
     let fine =
         |part: &str| !part.is_empty() && !part.starts_with(['.', '-']) && part.bytes().all(plain);
@@ -777,18 +437,4 @@ fn check_path(what: &'static str, name: &str) -> Result<(), PublishError> {
         "has a name that is not plain",
         name,
     ))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Removes what a publication left that was broken off.
-fn forget(path: &Path) -> Result<(), PublishError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", path),
-        _ => Ok(()),
-    }
 }
