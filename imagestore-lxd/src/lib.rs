@@ -23,7 +23,7 @@
 //! ends and the other begins is the host's word.
 //!
 //! File names and part names in answers are never used. The first certificate of a host is believed
-//! by nobody: [`first_contact`] gives its digest, to be shown to a person who compares it.
+//! by nobody: [`first_contact()`] gives its digest, to be shown to a person who compares it.
 //!
 //! # Private images
 //! Over a socket, or with a client certificate the host knows, all images are there. Everybody else

@@ -7,5 +7,6 @@ mod host;
 mod lookup;
 mod metadata;
 mod peers;
+mod real_host;
 mod recorded;
 mod serve;
