@@ -1,5 +1,7 @@
 use std::collections::BTreeSet;
 
+use crate::channel_ini::ChannelIni;
+use crate::channels::Channels;
 use crate::index::Build;
 
 /// What is installed, and what is wanted.
@@ -23,6 +25,23 @@ impl Request {
             build,
             ..Self::default()
         }
+    }
+
+    /// An upgrade of what is installed, by its own word.
+    ///
+    /// A device on an alias remembers what the alias stood for when it was installed. If it stands
+    /// for another channel by this time, the builds of the two do not follow on each other, and the
+    /// device starts from nothing. A build that is named wins over both.
+    #[must_use]
+    pub fn for_installed(installed: &ChannelIni, channels: &Channels, build: Option<u32>) -> Self {
+        let channel = channels.channel(&installed.channel);
+        let alias = channel.and_then(|channel| channel.alias.as_ref());
+        let switched = match (alias, &installed.channel_target) {
+            (Some(alias), Some(target)) => alias != target,
+            _ => false,
+        };
+        let there = if switched { 0 } else { installed.build_number };
+        Self::new(build.unwrap_or(there))
     }
 
     /// The percentage of the device, see [`phase`](crate::phase). With 0 only withdrawn builds are
@@ -88,4 +107,30 @@ pub enum Filter {
     Delta,
     /// One full image only.
     Full,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_that_stands_for_another_channel_starts_from_nothing() {
+        let channels = Channels::parse(
+            br#"{"devel": {"devices": {}, "alias": "utopic"}, "utopic": {"devices": {}}}"#,
+        )
+        .expect("channels");
+        for (channel, target, given, build) in [
+            ("devel", "channel_target: trusty", None, 0),
+            ("devel", "channel_target: utopic", None, 7),
+            ("devel", "", None, 7),
+            ("utopic", "channel_target: trusty", None, 7),
+            ("devel", "channel_target: trusty", Some(5), 5),
+        ] {
+            let text =
+                format!("[service]\nchannel: {channel}\ndevice: mako\nbuild_number: 7\n{target}\n");
+            let ini = ChannelIni::parse(text.as_bytes()).expect("an ini file");
+            let request = Request::for_installed(&ini, &channels, given);
+            assert_eq!(request.build(), build, "{channel} {target}");
+        }
+    }
 }
