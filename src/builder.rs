@@ -4,8 +4,11 @@ use std::sync::Arc;
 use imagestore_core::{Context, Limits, Progress, Protocol, Resolver, Result, Silent, Transport};
 use imagestore_http::{CachedTransport, HttpOptions, HttpTransport, Mode};
 use imagestore_lxcimages::LxcImagesProtocol;
+use imagestore_lxd::LxdProtocol;
 use imagestore_registry::RegistryProtocol;
+use imagestore_simplestreams::SimplestreamsProtocol;
 use imagestore_store::Store;
+use imagestore_systemimage::{SystemImageProtocol, TrustDirectory};
 use imagestore_verify::Policy;
 
 use crate::config::{Config, config_file, store_dir};
@@ -124,13 +127,24 @@ impl ImageStoreBuilder {
             .with_memory(store.memory())
             .with_policy(self.policy)
             .with_progress(self.progress.unwrap_or_else(|| Arc::new(Silent)));
+        let trust = Arc::new(TrustDirectory::new(directory.join("keyrings")));
+        let system_image = SystemImageProtocol::new().with_trust_memory(trust);
         let mut resolver = Resolver::new(context)
             .with_protocol(Arc::new(RegistryProtocol::default()))
-            .with_protocol(Arc::new(LxcImagesProtocol::default()));
+            .with_protocol(Arc::new(LxcImagesProtocol::default()))
+            .with_protocol(Arc::new(LxdProtocol::lxd()))
+            .with_protocol(Arc::new(LxdProtocol::incus()))
+            .with_protocol(Arc::new(SimplestreamsProtocol::default()))
+            .with_protocol(Arc::new(system_image.clone()));
         for protocol in self.protocols {
             resolver = resolver.with_protocol(protocol);
         }
-        Ok(ImageStore::from_parts(config, resolver, store))
+        Ok(ImageStore::from_parts(
+            config,
+            resolver,
+            store,
+            system_image,
+        ))
     }
 }
 

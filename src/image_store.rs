@@ -2,10 +2,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use imagestore_core::{
-    Error, ErrorKind, Hop, ImageRef, ListedEntries, RemoteConfig, RemoteName, Resolution, Resolver,
-    Result,
+    Error, ErrorKind, Event, Hop, ImageRef, ListedEntries, RemoteConfig, RemoteName, Resolution,
+    Resolver, Result,
 };
 use imagestore_store::{Store, StoredImage};
+use imagestore_systemimage::SystemImageProtocol;
 
 use crate::builder::ImageStoreBuilder;
 use crate::config::Config;
@@ -34,12 +35,18 @@ impl ImageStore {
         ImageStoreBuilder::default()
     }
 
-    pub(crate) fn from_parts(config: Config, resolver: Resolver, store: Store) -> Self {
+    pub(crate) fn from_parts(
+        config: Config,
+        resolver: Resolver,
+        store: Store,
+        system_image: SystemImageProtocol,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 config,
                 resolver,
                 store,
+                system_image,
             }),
         }
     }
@@ -69,12 +76,41 @@ impl ImageStore {
     /// # Errors
     /// Those of [`ImageStore::resolve`] and [`Store::fetch`].
     pub async fn fetch(&self, reference: &ImageRef) -> Result<Fetched> {
-        let resolution = self.resolve(reference).await?;
-        let image = self.fetch_resolved(&resolution).await?;
-        Ok(Fetched {
-            image,
-            hops: resolution.hops,
-        })
+        loop {
+            let resolution = self.resolve(reference).await?;
+            match self.fetch_resolved(&resolution).await {
+                Ok(image) => {
+                    return Ok(Fetched {
+                        image,
+                        hops: resolution.hops,
+                    });
+                }
+                Err(error) if self.plans_around(&resolution, &error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether the file that failed belongs to a delta of a system-image upgrade, which the next
+    /// plan leads around. Each delta is left out once, so this ends.
+    fn plans_around(&self, resolution: &Resolution, error: &Error) -> bool {
+        let is_bad = matches!(
+            error.kind(),
+            ErrorKind::Malformed | ErrorKind::NotFound | ErrorKind::TooLarge | ErrorKind::Untrusted
+        );
+        let said = error.to_string();
+        let image = &resolution.image;
+        let mut files = image.files().filter(|file| said.contains(&file.name));
+        let Some(failed) = files.next().filter(|_| is_bad) else {
+            return false;
+        };
+        let avoided = self.inner.system_image.avoid(&image.id, &failed.name);
+        if avoided {
+            let text = format!("{said}; planning around it");
+            let progress = self.inner.resolver.context().progress();
+            progress.on(Event::Warning { text: &text });
+        }
+        avoided
     }
 
     /// The image of an earlier [`ImageStore::resolve`], downloaded unless it is here already.
@@ -97,7 +133,10 @@ impl ImageStore {
 
     /// Unpacks an image into `target`, which must not exist or be empty.
     ///
-    /// The metadata come to lie in `target/metadata` and the root file system in `target/rootfs`.
+    /// The metadata come to lie in `target/metadata` and the root file system in `target/rootfs`;
+    /// those of a system-image server in `target/system`, `target/partitions` and `target/data`.
+    /// A system-image upgrade from an installed build is applied in place: `target` must hold that
+    /// build, and if it breaks off, the same call goes on with it.
     /// Everything is put into a directory beside `target` first and renamed at the end, so that
     /// `target` is there whole or not at all. Dropping the future stops the work and removes what
     /// was done.
@@ -182,4 +221,5 @@ struct Inner {
     config: Config,
     resolver: Resolver,
     store: Store,
+    system_image: SystemImageProtocol,
 }

@@ -33,8 +33,11 @@ pub use imagestore_core as core;
 pub use imagestore_core::{Error, ErrorKind, ImageRef, RemoteName, Result};
 pub use imagestore_http as http;
 pub use imagestore_lxcimages as lxcimages;
+pub use imagestore_lxd as lxd;
 pub use imagestore_registry as registry;
+pub use imagestore_simplestreams as simplestreams;
 pub use imagestore_store as store;
+pub use imagestore_systemimage as systemimage;
 pub use imagestore_unpack as unpack;
 pub use imagestore_verify as verify;
 

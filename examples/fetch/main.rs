@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use imagestore::http::{HttpOptions, Proxy};
 use imagestore::{Config, Error, ErrorKind, ImageRef, ImageStore, Network, Result, UnpackOptions};
 
 use crate::arguments::{Arguments, Command};
@@ -78,7 +79,9 @@ async fn run(arguments: Arguments, report: Report) -> Result<()> {
 }
 
 fn open(arguments: &Arguments, report: &Report) -> Result<ImageStore> {
-    let mut builder = ImageStore::builder().with_progress(Arc::new(report.clone()));
+    let mut http = HttpOptions::default();
+    http.proxy = Proxy::FromEnvironment;
+    let mut builder = ImageStore::builder().with_http(http).with_progress(Arc::new(report.clone()));
     if let Some(file) = &arguments.config {
         builder = builder.with_config(Config::open(file)?);
     }

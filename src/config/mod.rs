@@ -17,6 +17,7 @@
 //! # client_key = "client.key"
 //! ```
 
+mod import;
 mod material;
 mod places;
 mod settings;

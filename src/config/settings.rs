@@ -144,7 +144,7 @@ impl RemoteSettings {
         // A LXD host signs nothing: its socket or its certificate is all there is. A pinned
         // certificate says the same of a simplestreams server.
         let by_channel = self.trust == Some(TrustSetting::Channel)
-            || url.protocol() == "lxd"
+            || matches!(url.protocol(), "incus" | "lxd")
             || (url.protocol() == "simplestreams" && !self.trusted_certs.is_empty());
         if by_channel {
             return Ok(Trust::Channel);

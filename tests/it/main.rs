@@ -7,5 +7,6 @@ mod fetch;
 mod gnupg;
 mod real_vectors;
 mod surface;
+mod system_image;
 mod trees;
 mod world;
