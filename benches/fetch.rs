@@ -30,8 +30,13 @@ fn main() {
             fs::remove_dir_all(folder).expect("removed");
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
-    let reference = "images:debian/bookworm/amd64/default".parse().expect("a reference");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("threads");
+    let reference = "images:debian/bookworm/amd64/default"
+        .parse()
+        .expect("a reference");
     let way = |with_store: bool| {
         let (config, store, out) = (&config, &store, &out);
         let (runtime, reference, base) = (&runtime, &reference, directory.path());
@@ -48,14 +53,22 @@ fn main() {
                     .expect("a store");
                 let fetched = images.fetch(reference).await.expect("fetched");
                 let options = UnpackOptions::default();
-                images.unpack(&fetched.image, out, &options).await.expect("unpacked");
+                images
+                    .unpack(&fetched.image, out, &options)
+                    .await
+                    .expect("unpacked");
             });
         }
     };
     let mut ways = vec![Way::new("imagestore", way(false))];
-    if ["curl", "gpg", "gpgv", "sha256sum", "tar", "xz"].into_iter().all(is_installed) {
+    if ["curl", "gpg", "gpgv", "sha256sum", "tar", "xz"]
+        .into_iter()
+        .all(is_installed)
+    {
         let base = directory.path().display().to_string();
-        peer(&format!("gpg --homedir {base} --dearmor < {base}/key.asc > {base}/key.gpg"));
+        peer(&format!(
+            "gpg --homedir {base} --dearmor < {base}/key.asc > {base}/key.gpg"
+        ));
         let (url, out) = (server.url(), out.clone());
         ways.push(Way::new("curl, gpgv, sha256sum, tar", move || {
             fresh(&out);
@@ -70,7 +83,10 @@ fn main() {
             ));
         }));
     }
-    ways.push(Way::new("imagestore, with the files in its store", way(true)));
+    ways.push(Way::new(
+        "imagestore, with the files in its store",
+        way(true),
+    ));
     compare("fetching and unpacking", rounds(), ways);
 }
 
@@ -114,7 +130,11 @@ fn publish(base: &Path) {
 }
 
 fn sign(file: &Path) {
-    let signature = keys::sign(keys::images(), &fs::read(file).expect("a file"), SystemTime::now());
+    let signature = keys::sign(
+        keys::images(),
+        &fs::read(file).expect("a file"),
+        SystemTime::now(),
+    );
     fs::write(format!("{}.asc", file.display()), signature).expect("written");
 }
 

@@ -38,34 +38,56 @@ fn main() {
             fresh();
             Unpacker::new().unpack(&verified, &out).expect("unpacked");
         })];
-        for (name, decode) in [("xz -dc | tar -xp", "xz -dc"), ("xz -T0 -dc | tar -xp", "xz -T0 -dc")] {
+        for (name, decode) in [
+            ("xz -dc | tar -xp", "xz -dc"),
+            ("xz -T0 -dc | tar -xp", "xz -T0 -dc"),
+        ] {
             let (out, xz, fresh) = (out.display().to_string(), xz.clone(), &fresh);
             ways.push(Way::new(name, move || {
                 fresh();
-                peer(&format!("mkdir {out} && {decode} {xz} | tar -xp --numeric-owner -C {out} -f -"));
+                peer(&format!(
+                    "mkdir {out} && {decode} {xz} | tar -xp --numeric-owner -C {out} -f -"
+                ));
             }));
         }
         if is_installed("bsdtar") {
             let (out, xz, fresh) = (out.display().to_string(), xz.clone(), &fresh);
             ways.push(Way::new("bsdtar -xp", move || {
                 fresh();
-                peer(&format!("mkdir {out} && bsdtar -xp --numeric-owner -C {out} -f {xz}"));
+                peer(&format!(
+                    "mkdir {out} && bsdtar -xp --numeric-owner -C {out} -f {xz}"
+                ));
             }));
         }
-        compare(&format!("unpacking {} in {blocks}", size(&archive)), rounds(), ways);
+        compare(
+            &format!("unpacking {} in {blocks}", size(&archive)),
+            rounds(),
+            ways,
+        );
     }
 }
 
 fn verified(archive: &Path) -> Verified<File> {
     let digest = Sha256::of(&fs::read(archive).expect("an archive"));
-    let file = File::options().read(true).write(true).open(archive).expect("an archive");
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open(archive)
+        .expect("an archive");
     let check = StreamingCheck::new().with_digest(digest);
     let spool = Spool::resume(file, check).expect("readable");
-    spool.finish().expect("its own digest").map(|mut files| files.remove(0))
+    spool
+        .finish()
+        .expect("its own digest")
+        .map(|mut files| files.remove(0))
 }
 
 fn make_root(root: &Path) -> PathBuf {
-    let (files, bytes) = if is_smoke_test() { (20, 1_000) } else { (4_000, 50_000) };
+    let (files, bytes) = if is_smoke_test() {
+        (20, 1_000)
+    } else {
+        (4_000, 50_000)
+    };
     let mut word = 1u64;
     for n in 0..files {
         let folder = root.join(format!("usr/lib/{:03}", n / 40));

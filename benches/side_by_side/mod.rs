@@ -13,7 +13,11 @@ pub(crate) struct Way<'a> {
 impl<'a> Way<'a> {
     /// A way to do it.
     pub(crate) fn new(name: impl Into<String>, run: impl FnMut() + 'a) -> Self {
-        Self { name: name.into(), run: Box::new(run), times: Vec::new() }
+        Self {
+            name: name.into(),
+            run: Box::new(run),
+            times: Vec::new(),
+        }
     }
 }
 
@@ -29,8 +33,13 @@ pub(crate) fn compare(question: &str, rounds: usize, mut ways: Vec<Way<'_>>) {
         }
     }
     println!("\n{question} ({rounds} rounds)");
-    println!("{:<44} {:>9} {:>9} {:>9} {:>7}", "", "least", "median", "most", "ratio");
-    let first = ways.first_mut().map_or(Duration::ZERO, |way| median(&mut way.times));
+    println!(
+        "{:<44} {:>9} {:>9} {:>9} {:>7}",
+        "", "least", "median", "most", "ratio"
+    );
+    let first = ways
+        .first_mut()
+        .map_or(Duration::ZERO, |way| median(&mut way.times));
     for way in &mut ways {
         let median = median(&mut way.times);
         let seconds = |time: Option<&Duration>| time.map_or(0.0, Duration::as_secs_f64);
@@ -47,7 +56,9 @@ pub(crate) fn compare(question: &str, rounds: usize, mut ways: Vec<Way<'_>>) {
 
 /// How many rounds: `IMAGESTORE_BENCH_ROUNDS`, one when only the benches themselves are tested, otherwise five.
 pub(crate) fn rounds() -> usize {
-    let asked = std::env::var("IMAGESTORE_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok());
+    let asked = std::env::var("IMAGESTORE_BENCH_ROUNDS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     asked.unwrap_or(if is_smoke_test() { 1 } else { 5 })
 }
 

@@ -81,7 +81,9 @@ async fn run(arguments: Arguments, report: Report) -> Result<()> {
 fn open(arguments: &Arguments, report: &Report) -> Result<ImageStore> {
     let mut http = HttpOptions::default();
     http.proxy = Proxy::FromEnvironment;
-    let mut builder = ImageStore::builder().with_http(http).with_progress(Arc::new(report.clone()));
+    let mut builder = ImageStore::builder()
+        .with_http(http)
+        .with_progress(Arc::new(report.clone()));
     if let Some(file) = &arguments.config {
         builder = builder.with_config(Config::open(file)?);
     }

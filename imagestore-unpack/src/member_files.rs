@@ -46,8 +46,10 @@ fn write_all(members: &[Member], root: BorrowedFd<'_>) -> Result<Unpacked, Unpac
     let mut done = Unpacked::default();
     for member in members {
         let path = MemberPath::parse(&member.name, &UnpackLimits::default())?;
-        let directory = directory_of(root, &path, &mut done).map_err(|errno| explain(errno, member))?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory =
+            directory_of(root, &path, &mut done).map_err(|errno| explain(errno, member))?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&directory, path.name(), flags, Mode::RUSR | Mode::WUSR)
             .map_err(|errno| explain(errno, member))?;
         fchmod(&file, Mode::from_raw_mode(0o644)).map_err(|errno| explain(errno, member))?;
@@ -57,7 +59,8 @@ fn write_all(members: &[Member], root: BorrowedFd<'_>) -> Result<Unpacked, Unpac
         done.files += 1;
         done.bytes += member.data.len() as u64;
     }
-    fchmod(root, PLAIN).map_err(|errno| UnpackError::storage("cannot open the target to others", errno))?;
+    fchmod(root, PLAIN)
+        .map_err(|errno| UnpackError::storage("cannot open the target to others", errno))?;
     Ok(done)
 }
 
@@ -69,7 +72,11 @@ fn directory_of(
 ) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut directory = openat(root, ".", flags, Mode::empty())?;
-    for component in path.parent().split(|byte| *byte == b'/').filter(|it| !it.is_empty()) {
+    for component in path
+        .parent()
+        .split(|byte| *byte == b'/')
+        .filter(|it| !it.is_empty())
+    {
         match mkdirat(&directory, component, Mode::RWXU) {
             Ok(()) => done.directories += 1,
             Err(Errno::EXIST) => {}
@@ -100,7 +107,10 @@ mod tests {
     fn members(names: &[&str]) -> Vec<Member> {
         names
             .iter()
-            .map(|name| Member { name: name.as_bytes().to_vec(), data: b"text".to_vec() })
+            .map(|name| Member {
+                name: name.as_bytes().to_vec(),
+                data: b"text".to_vec(),
+            })
             .collect()
     }
 
