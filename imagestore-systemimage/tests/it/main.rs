@@ -4,6 +4,7 @@
 mod attacks;
 mod cases;
 mod golden;
+mod layers;
 mod planning;
 mod published;
 mod resolved;
