@@ -151,7 +151,10 @@ impl Look<'_> {
             }
             Kind::HardLink(target) => {
                 let target = MemberPath::parse(target, self.limits)?;
-                self::place(&target, &Kind::File { sparse: None })?;
+                let to = self::place(&target, &Kind::File { sparse: None })?;
+                if to != Place::Below {
+                    return Err(UnpackError::refused("a hard link to what is not placed"));
+                }
                 self.links.remove(path.bytes());
             }
             _ => {
