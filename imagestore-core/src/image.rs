@@ -127,6 +127,8 @@ pub struct Download {
     pub size: Option<u64>,
     /// How the files lie in the answer.
     pub framing: Framing,
+    /// Shorter ways to the same bytes, for whoever has an older file.
+    pub deltas: Vec<Delta>,
 }
 
 impl Download {
@@ -139,7 +141,15 @@ impl Download {
             checks,
             size: None,
             framing: Framing::Plain,
+            deltas: Vec::new(),
         }
+    }
+
+    /// One more shorter way to the same bytes. What it leads to is checked like the download.
+    #[must_use]
+    pub fn with_delta(mut self, delta: Delta) -> Self {
+        self.deltas.push(delta);
+        self
     }
 
     /// The exact size in bytes.
@@ -155,6 +165,33 @@ impl Download {
         self.files.push(file);
         self.framing = Framing::Multipart;
         self
+    }
+}
+
+/// A file in the VCDIFF format that makes the file of a [`Download`] out of an older one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Delta {
+    /// Where to ask, the remote itself first and then each mirror.
+    pub locations: Vec<Url>,
+    /// The file it starts from.
+    pub base: Sha256,
+    /// Its own digest.
+    pub sha256: Sha256,
+    /// Its own size in bytes, where the index gives one.
+    pub size: Option<u64>,
+}
+
+impl Delta {
+    /// The delta of this digest that starts from the file `base`.
+    #[must_use]
+    pub fn new(locations: Vec<Url>, base: Sha256, sha256: Sha256, size: Option<u64>) -> Self {
+        Self {
+            locations,
+            base,
+            sha256,
+            size,
+        }
     }
 }
 

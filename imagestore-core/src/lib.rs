@@ -36,7 +36,7 @@ pub use crate::base_url::BaseUrl;
 pub use crate::context::Context;
 pub use crate::document::{Document, Lifetime, Parsed, signature_url, unsigned};
 pub use crate::error::{Error, ErrorKind, Result, printable};
-pub use crate::image::{Check, Download, FileRole, Framing, Image, ImageFile, ImageId};
+pub use crate::image::{Check, Delta, Download, FileRole, Framing, Image, ImageFile, ImageId};
 pub use crate::image_path::ImagePath;
 pub use crate::image_ref::{ImageRef, RemoteName};
 pub use crate::limits::Limits;
