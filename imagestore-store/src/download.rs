@@ -6,14 +6,17 @@ use imagestore_verify::Verified;
 use crate::blame::{blame, is_elsewhere};
 use crate::blocking::blocking;
 use crate::checks;
+use crate::delta::from_delta;
 use crate::job::{Job, name_of};
 use crate::kept;
 use crate::partial::{Partial, order};
 use crate::receive::Receiver;
 use crate::staging::{Staging, part_name};
+use crate::store::Store;
 
 /// The files of one download, checked, under their names in the staging directory.
 pub(crate) async fn download(
+    store: &Store,
     job: &Job,
     staging: &Staging,
     index: usize,
@@ -24,6 +27,9 @@ pub(crate) async fn download(
             file: name_of(download),
         });
         return Ok(files);
+    }
+    if let Some(files) = from_delta(store, job, staging, index).await {
+        return settled(job, staging, index, files).await;
     }
     let mut failures = Vec::new();
     for location in order(&staging.parts, index, download) {
@@ -76,7 +82,6 @@ async fn from_location(
     index: usize,
     location: usize,
 ) -> Result<Verified<Vec<File>>> {
-    let download = &job.image.downloads[index];
     let check = checks::asked_for(job, staging, index, location).await?;
     let files = Receiver {
         job,
@@ -87,8 +92,18 @@ async fn from_location(
     }
     .receive()
     .await?;
+    settled(job, staging, index, files).await
+}
+
+/// Tells of checked files, and gives them their names.
+async fn settled(
+    job: &Job,
+    staging: &Staging,
+    index: usize,
+    files: Verified<Vec<File>>,
+) -> Result<Verified<Vec<File>>> {
     job.context.tell(Event::Verified {
-        what: name_of(download),
+        what: name_of(&job.image.downloads[index]),
         proofs: files.proofs(),
     });
     let (job, staging) = (job.clone(), staging.clone());

@@ -62,7 +62,7 @@ impl Store {
             blocking(move || staging.discard(&store, &job)).await?;
             return Ok(*stored);
         }
-        match download_all(&job, &staging).await {
+        match download_all(self, &job, &staging).await {
             Ok(files) => {
                 let store = self.clone();
                 blocking(move || {
@@ -94,7 +94,11 @@ impl Store {
     }
 }
 
-async fn download_all(job: &Job, staging: &Staging) -> Result<Vec<Verified<Vec<File>>>> {
+async fn download_all(
+    store: &Store,
+    job: &Job,
+    staging: &Staging,
+) -> Result<Vec<Verified<Vec<File>>>> {
     let downloads = job.image.downloads.iter().enumerate();
     let missing = downloads.filter_map(|(index, download)| {
         Some(
@@ -104,8 +108,9 @@ async fn download_all(job: &Job, staging: &Staging) -> Result<Vec<Verified<Vec<F
         )
     });
     check_space(&staging.dir, missing.sum(), &job.image.id)?;
-    let all =
-        stream::iter((0..job.image.downloads.len()).map(|index| download(job, staging, index)));
+    let all = stream::iter(
+        (0..job.image.downloads.len()).map(|index| download(store, job, staging, index)),
+    );
     all.buffered(AT_ONCE).try_collect().await
 }
 

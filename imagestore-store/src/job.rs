@@ -106,6 +106,12 @@ pub(crate) fn name_of(download: &Download) -> &str {
     download.files.first().map_or("", |file| &file.name)
 }
 
+/// Whether a signature has to be asked for along with the file.
+pub(crate) fn has_signature(download: &Download) -> bool {
+    let mut checks = download.checks.iter();
+    checks.any(|check| matches!(check, Check::Signature { .. }))
+}
+
 /// Whether a part of the file can be gone on with: only if what is joined cannot pass for the file
 /// unless it is it.
 ///

@@ -45,6 +45,7 @@
 mod blame;
 mod blocking;
 mod checks;
+mod delta;
 mod dir;
 mod download;
 mod error;
@@ -74,6 +75,7 @@ mod space;
 mod staging;
 mod store;
 mod stored;
+mod vcdiff;
 mod verify;
 mod writer;
 

@@ -3,6 +3,7 @@
 mod child;
 mod concurrency;
 mod crash;
+mod delta;
 mod fetch;
 mod fingerprint;
 mod hostile;
