@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use imagestore_core::{Error, ErrorKind, ImagePath, Result, architecture};
 use imagestore_verify::Sha256;
 
-use crate::items::{Choice, Form};
+use crate::items::{Choice, Form, Item};
 use crate::options::Options;
 use crate::products::{Product, Products, Version};
 
@@ -18,6 +18,8 @@ pub(crate) struct Found {
     pub(crate) serial: String,
     pub(crate) properties: BTreeMap<String, String>,
     pub(crate) choice: Choice,
+    /// Shorter ways to its last file, each with the digest of the file it starts from.
+    pub(crate) deltas: Vec<(Sha256, Item)>,
     /// Whether the path says which version is meant.
     pub(crate) named: bool,
 }
@@ -248,6 +250,7 @@ fn found(product: &Product, version: &Version, choice: &Choice, named: bool) -> 
         serial: version.serial.clone(),
         properties,
         choice: choice.clone(),
+        deltas: product.deltas(version, choice),
         named,
     }
 }

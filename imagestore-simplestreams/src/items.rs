@@ -156,6 +156,36 @@ pub(crate) fn offers(items: &Node, above: &[&Fields]) -> Vec<Offer> {
     offers
 }
 
+/// An item that makes the data of a form out of those of an older version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeltaItem {
+    pub(crate) form: Form,
+    /// The serial of the older version.
+    pub(crate) base: String,
+    pub(crate) item: Item,
+}
+
+/// The deltas among the items of a version. One that is wrong is left out: the full file is there.
+pub(crate) fn deltas(items: &Node, above: &[&Fields]) -> Vec<DeltaItem> {
+    let shelf = Shelf { items, above };
+    let mut found = Vec::new();
+    for (form, ftype) in DELTAS {
+        for item in items.below.values().map(|node| &node.fields) {
+            if shelf.field(item, "ftype") == Some(ftype)
+                && let Some(base) = shelf.field(item, "delta_base")
+                && let Ok(delta) = shelf.item(item, ftype, ftype, FileRole::Sidecar)
+            {
+                found.push(DeltaItem {
+                    form: *form,
+                    base: base.to_owned(),
+                    item: delta,
+                });
+            }
+        }
+    }
+    found
+}
+
 /// The items of a version, and the fields that hold for them from above.
 struct Shelf<'a> {
     items: &'a Node,
@@ -336,4 +366,10 @@ const DATA: &[Kind] = &[
         role: FileRole::Disk,
         combined: &["combined_disk1-img_sha256"],
     },
+];
+
+/// Each starts from the data of its own form.
+const DELTAS: &[(Form, &str)] = &[
+    (Form::Squashfs, "squashfs.vcdiff"),
+    (Form::DiskKvm, "disk-kvm.img.vcdiff"),
 ];

@@ -46,7 +46,8 @@
 //! products they do not understand, take the first of two images of one name, and resolve paths
 //! without looking at them. Here they count, stay, are an error, and are refused if they leave the
 //! tree. Python's client parses the text around a signature as well; here only the text that was
-//! signed is parsed. Deltas are not used: the full file is fetched.
+//! signed is parsed. A delta starts from the file with the digest that the index gives its base,
+//! wherever that came from, and if it fails the full file is fetched.
 //!
 //! # Arguments of a remote
 //! | argument | values | default |

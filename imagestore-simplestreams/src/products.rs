@@ -2,11 +2,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use imagestore_core::ImagePath;
+use imagestore_verify::Sha256;
 
 use crate::date::{compare_serials, of_mail};
 use crate::error::ParseError;
 use crate::index::{PRODUCTS_FORMAT, shown};
-use crate::items::{Choice, Offer, offers};
+use crate::items::{Choice, DeltaItem, Item, Offer, deltas, offers};
 use crate::json::{Aliases, Fields, Node};
 
 /// All products of a tree, of one product file or several.
@@ -38,6 +39,7 @@ pub struct Version {
     pub(crate) serial: String,
     pub(crate) properties: BTreeMap<String, String>,
     pub(crate) offers: Vec<Offer>,
+    pub(crate) deltas: Vec<DeltaItem>,
 }
 
 impl Products {
@@ -197,6 +199,23 @@ impl Product {
         &self.place
     }
 
+    /// The deltas to an image of a version, each with the digest of the file it starts from.
+    pub(crate) fn deltas(&self, version: &Version, choice: &Choice) -> Vec<(Sha256, Item)> {
+        let to_it = version
+            .deltas
+            .iter()
+            .filter(|delta| delta.form == choice.form);
+        let from = |delta: &DeltaItem| {
+            let older = self
+                .versions
+                .iter()
+                .find(|older| older.serial == delta.base)?;
+            let base = older.choices().find(|base| base.form == delta.form)?;
+            Some((base.files.last()?.sha256, delta.item.clone()))
+        };
+        to_it.filter_map(from).collect()
+    }
+
     /// Its versions, the newest first.
     pub fn versions(&self) -> impl Iterator<Item = &Version> {
         self.versions.iter()
@@ -215,9 +234,11 @@ impl Version {
         for item in node.below.values_mut() {
             expand(aliases, &mut item.fields);
         }
+        let above = [&node.fields, product, tree];
         Self {
             properties: properties(&[&node.fields]),
-            offers: offers(&node, &[&node.fields, product, tree]),
+            offers: offers(&node, &above),
+            deltas: deltas(&node, &above),
             serial,
         }
     }

@@ -3,10 +3,11 @@ use std::time::{Duration, SystemTime};
 
 use imagestore_core::freshness::Mark;
 use imagestore_core::{
-    Check, Context, Download, Error, ErrorKind, Image, ImageFile, ImageId, ImagePath, ImageSource,
-    Listing, Lookup, Parsed, Protocol, RemoteConfig, Result, architecture, async_trait,
+    Check, Context, Delta, Download, Error, ErrorKind, Image, ImageFile, ImageId, ImagePath,
+    ImageSource, Listing, Lookup, Parsed, Protocol, RemoteConfig, Result, architecture,
+    async_trait,
 };
-use imagestore_verify::Verified;
+use imagestore_verify::{Sha256, Verified};
 
 use crate::date::of_serial;
 use crate::error::ParseError;
@@ -235,7 +236,11 @@ impl Simplestreams {
         self.check_date(found)?;
         self.remember(found, &id)?;
         let downloads = found.choice.files.iter().map(|item| self.download(item));
-        let mut image = Image::new(id, downloads.collect::<Result<_>>()?)
+        let mut downloads = downloads.collect::<Result<Vec<_>>>()?;
+        if let Some(data) = downloads.pop() {
+            downloads.push(self.with_deltas(data, &found.deltas)?);
+        }
+        let mut image = Image::new(id, downloads)
             .with_fingerprint(found.choice.fingerprint)
             .with_property("product", &found.name)
             .with_property("build", &found.serial)
@@ -257,6 +262,14 @@ impl Simplestreams {
             Some(description) => image.with_property("description", description),
             None => image,
         })
+    }
+
+    fn with_deltas(&self, mut data: Download, deltas: &[(Sha256, Item)]) -> Result<Download> {
+        for (base, item) in deltas {
+            let locations = self.remote.locations(&item.path)?;
+            data = data.with_delta(Delta::new(locations, *base, item.sha256, item.size));
+        }
+        Ok(data)
     }
 
     fn download(&self, item: &Item) -> Result<Download> {

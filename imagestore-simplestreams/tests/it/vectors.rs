@@ -106,6 +106,36 @@ async fn finds_what_the_real_client_lists() {
 }
 
 #[tokio::test]
+async fn a_delta_of_xdelta3_takes_the_place_of_the_file() {
+    let Some(root) = vectors("tree_ok") else {
+        return;
+    };
+    let transport = Arc::new(MemoryTransport::new().with_channel(Channel::new("a test")));
+    transport.put_tree(BASE, &root).expect("files");
+    let context = Context::new(transport.clone());
+    let remote = crate::tree::Tree::with_arguments(&[("prefer", "squashfs")]);
+    let source = Simplestreams::new(remote, context.clone()).expect("in order");
+    let folder = tempfile::tempdir().expect("a directory");
+    let store = imagestore_store::Store::open(folder.path()).expect("a store");
+    for build in ["20240101_03:42", "20240102_03:42"] {
+        let path = format!("ubuntu/trusty/amd64/default/{build}");
+        let image = lookup(&source, &path).await.expect("there");
+        let stored = store
+            .fetch(&context, source.remote(), &image)
+            .await
+            .expect("right");
+        assert_eq!(stored.fingerprint(), image.fingerprint);
+    }
+    let asked = transport.requests();
+    let of_type = |ending: &str| asked.iter().filter(|url| url.ends_with(ending)).count();
+    assert_eq!(
+        (of_type("rootfs.squashfs"), of_type(".vcdiff")),
+        (1, 1),
+        "{asked:?}"
+    );
+}
+
+#[tokio::test]
 async fn believes_the_signatures_of_gnupg_and_refuses_others() {
     let Some(key) = read("tree_ok/test-pub.gpg") else {
         return;
