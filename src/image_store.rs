@@ -98,15 +98,12 @@ impl ImageStore {
             error.kind(),
             ErrorKind::Malformed | ErrorKind::NotFound | ErrorKind::TooLarge | ErrorKind::Untrusted
         );
-        let said = error.to_string();
-        let image = &resolution.image;
-        let mut files = image.files().filter(|file| said.contains(&file.name));
-        let Some(failed) = files.next().filter(|_| is_bad) else {
+        let Some(file) = error.file().filter(|_| is_bad) else {
             return false;
         };
-        let avoided = self.inner.system_image.avoid(&image.id, &failed.name);
+        let avoided = self.inner.system_image.avoid(&resolution.image.id, file);
         if avoided {
-            let text = format!("{said}; planning around it");
+            let text = format!("{error}; planning around it");
             let progress = self.inner.resolver.context().progress();
             progress.on(Event::Warning { text: &text });
         }

@@ -27,7 +27,7 @@ pub(crate) async fn run(report: Report) -> Result<()> {
     report.say(format!("\n== fetch {REFERENCE}"));
     let images = demo.image_store("store", &report)?;
     let resolution = images.resolve(&reference).await?;
-    report.resolved(&resolution);
+    report.found(&resolution.hops, &resolution.image.id);
     let image = images.fetch_resolved(&resolution).await?;
     let target = demo.path("trusty");
     let unpacked = images

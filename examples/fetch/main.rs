@@ -63,18 +63,18 @@ async fn run(arguments: Arguments, report: Report) -> Result<()> {
         report.listed(&listed);
         return Ok(());
     }
-    let resolution = images.resolve(&reference).await?;
-    report.resolved(&resolution);
-    let image = images.fetch_resolved(&resolution).await?;
+    let fetched = images.fetch(&reference).await?;
+    let image = &fetched.image;
+    report.found(&fetched.hops, image.id());
     let unpacked = match &arguments.output {
         Some(target) => Some(
             images
-                .unpack(&image, target, &UnpackOptions::default())
+                .unpack(image, target, &UnpackOptions::default())
                 .await?,
         ),
         None => None,
     };
-    report.done(&image, &resolution.hops, unpacked.as_ref());
+    report.done(image, &fetched.hops, unpacked.as_ref());
     Ok(())
 }
 

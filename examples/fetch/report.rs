@@ -3,7 +3,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use imagestore::core::{Event, Hop, ListedEntries, Progress, Resolution};
+use imagestore::core::{Event, Hop, ImageId, ListedEntries, Progress};
 use imagestore::store::StoredImage;
 use imagestore::verify::Proof;
 use imagestore::{Error, ImageStore, UnpackedImage};
@@ -44,24 +44,14 @@ impl Report {
         }
     }
 
-    pub(crate) fn resolved(&self, resolution: &Resolution) {
-        for hop in &resolution.hops {
+    /// The remotes that were asked and who signed what they said, and what was found.
+    pub(crate) fn found(&self, hops: &[Hop], id: &ImageId) {
+        for hop in hops {
             self.say(format!("{}", hop.remote.url()));
             self.say_proofs(&hop.proofs);
             self.json(|| with_event("hop", hop_value(hop)));
         }
-        self.say(format!(
-            "{} build {}",
-            resolution.image.id.path(),
-            resolution.image.id.build()
-        ));
-        self.json(|| {
-            json!({
-                "event": "resolved", "remote": resolution.image.id.remote(),
-                "path": resolution.image.id.path(), "build": resolution.image.id.build(),
-                "properties": resolution.image.properties,
-            })
-        });
+        self.say(format!("{} build {}", id.path(), id.build()));
     }
 
     pub(crate) fn remotes(&self, images: &ImageStore) {

@@ -24,6 +24,7 @@ impl Error {
                 kind,
                 message: message.into(),
                 subject: None,
+                file: None,
                 remedy: None,
                 source: None,
             }),
@@ -34,6 +35,13 @@ impl Error {
     #[must_use]
     pub fn with_subject(mut self, subject: impl fmt::Display) -> Self {
         self.inner.subject = Some(printable(&subject.to_string()));
+        self
+    }
+
+    /// The image file the error is about, for programs that can do without it. It is not shown.
+    #[must_use]
+    pub fn with_file(mut self, name: impl Into<String>) -> Self {
+        self.inner.file = Some(name.into());
         self
     }
 
@@ -80,6 +88,12 @@ impl Error {
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         self.inner.subject.as_deref()
+    }
+
+    /// The [name](crate::ImageFile::name) of the image file the error is about, if it is about one.
+    #[must_use]
+    pub fn file(&self) -> Option<&str> {
+        self.inner.file.as_deref()
     }
 
     /// What the person in front of it can do, if there is exactly one thing.
@@ -194,6 +208,7 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     subject: Option<String>,
+    file: Option<String>,
     remedy: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }

@@ -9,7 +9,7 @@ pub(crate) fn blame(name: &str, mut failures: Vec<Error>) -> Error {
     if failures.len() == 1
         && let Some(error) = failures.pop()
     {
-        return error;
+        return error.with_file(name);
     }
     let kinds: Vec<_> = failures.iter().map(Error::kind).collect();
     // The gravest counts: that one location lied must not hide behind another that was down.
@@ -30,9 +30,10 @@ pub(crate) fn blame(name: &str, mut failures: Vec<Error>) -> Error {
         "none of {} locations has a good copy of `{name}`",
         failures.len()
     );
+    let error = Error::new(kind, message).with_file(name);
     match cause {
-        Some(cause) => Error::new(kind, message).with_source(cause),
-        None => Error::new(kind, message),
+        Some(cause) => error.with_source(cause),
+        None => error,
     }
 }
 
