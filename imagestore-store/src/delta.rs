@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use imagestore_core::{Delta, Download, Error, ErrorKind, Event, Get, Result};
 use imagestore_verify::{Sha256, Spool, Unverified, Verified, check_digest};
+use url::Url;
 
 use crate::blocking::blocking;
 use crate::checks;
@@ -113,16 +114,27 @@ async fn made(
 /// The delta, as the index names it.
 async fn fetched(job: &Job, delta: &Delta) -> Result<Verified<Bytes>> {
     let limit = delta.size.unwrap_or(MAX_DELTA).min(MAX_DELTA);
-    let missing = || Error::new(ErrorKind::Malformed, "the delta is nowhere to be found");
-    let url = delta.locations.first().ok_or_else(missing)?;
-    job.context.tell(Event::Asked { url });
-    let body = job
-        .context
-        .transport()
-        .get(Get::file(&job.remote, url))
-        .await?;
-    let bytes = body.collect(limit).await?;
-    check_digest(bytes, &delta.sha256).map_err(|cause| Error::untrusted(url, cause))
+    let mut failure = Error::new(ErrorKind::Malformed, "the delta is nowhere to be found");
+    for url in &delta.locations {
+        job.context.tell(Event::Asked { url });
+        match fetched_from(job, url, limit).await {
+            Ok(bytes) => {
+                let checked = check_digest(bytes, &delta.sha256);
+                match checked.map_err(|cause| Error::untrusted(url, cause)) {
+                    Ok(verified) => return Ok(verified),
+                    Err(error) => failure = error,
+                }
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+async fn fetched_from(job: &Job, url: &Url, limit: u64) -> Result<Unverified<Bytes>> {
+    let transport = job.context.transport();
+    let body = transport.get(Get::file(&job.remote, url)).await?;
+    body.collect(limit).await
 }
 
 fn highest(job: &Job, download: &Download) -> u64 {
