@@ -40,7 +40,7 @@
 //!
 //! # Planning
 //! [`Plan`] does what the phone's own client does: all maximal paths of a full image and deltas,
-//! the lowest score whose last image is offered to the device, [`phase`] included, bit for bit. It
+//! the lowest score whose last image is offered to the device, [`phase()`] included, bit for bit. It
 //! explains itself, and it is bounded where the client is not: the best way to each end is found
 //! without looking at all of them.
 //!
@@ -49,7 +49,7 @@
 //! bad later. The full image is the last resort.
 //!
 //! # Applying
-//! [`install`] looks all layers through, checks that the version tarball is of the expected
+//! [`install()`] looks all layers through, checks that the version tarball is of the expected
 //! channel, device and build, and applies them: a full image to an empty directory, an upgrade to
 //! the directory with the build it leads on from, and to no other. [`SystemImage::hand_over`] gives
 //! a recovery what it needs instead.

@@ -129,7 +129,7 @@ impl<'a> Plan<'a> {
         self.chosen.as_ref()
     }
 
-    /// The highest version in which a candidate ends: the `target` of [`phase`](crate::phase).
+    /// The highest version in which a candidate ends: the `target` of [`phase`](crate::phase()).
     #[must_use]
     pub fn target(&self) -> Option<u32> {
         let best = self.best.as_ref()?;

@@ -44,7 +44,7 @@ impl Request {
         Self::new(build.unwrap_or(there))
     }
 
-    /// The percentage of the device, see [`phase`](crate::phase). With 0 only withdrawn builds are
+    /// The percentage of the device, see [`phase`](crate::phase()). With 0 only withdrawn builds are
     /// not offered.
     #[must_use]
     pub fn with_device_phase(mut self, percentage: u32) -> Self {
