@@ -24,10 +24,12 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            let said = error.to_string();
+            eprintln!("error: {said}");
             let mut cause = error.source();
-            while let Some(error) = cause {
-                eprintln!("  caused by: {error}");
+            // The parser of arguments tells its cause in its message already.
+            while let Some(error) = cause.filter(|cause| !said.contains(&cause.to_string())) {
+                eprintln!("caused by: {error}");
                 cause = error.source();
             }
             ExitCode::FAILURE
