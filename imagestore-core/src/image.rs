@@ -125,6 +125,8 @@ pub struct Download {
     pub checks: Vec<Check>,
     /// The exact size in bytes of all files together, where the index gives one.
     pub size: Option<u64>,
+    /// The highest size in bytes of all files together, where the index gives no more than that.
+    pub size_limit: Option<u64>,
     /// How the files lie in the answer.
     pub framing: Framing,
     /// Shorter ways to the same bytes, for whoever has an older file.
@@ -140,6 +142,7 @@ impl Download {
             files: vec![file],
             checks,
             size: None,
+            size_limit: None,
             framing: Framing::Plain,
             deltas: Vec::new(),
         }
@@ -156,6 +159,13 @@ impl Download {
     #[must_use]
     pub fn with_size(mut self, size: Option<u64>) -> Self {
         self.size = size;
+        self
+    }
+
+    /// The highest size in bytes, where the files may be smaller.
+    #[must_use]
+    pub fn with_size_limit(mut self, size_limit: Option<u64>) -> Self {
+        self.size_limit = size_limit;
         self
     }
 

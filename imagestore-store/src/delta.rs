@@ -138,8 +138,12 @@ async fn fetched_from(job: &Job, url: &Url, limit: u64) -> Result<Unverified<Byt
 }
 
 fn highest(job: &Job, download: &Download) -> u64 {
-    let limit = job.context.limits().file_bytes;
-    download.size.map_or(limit, |size| size.min(limit))
+    let bounds = [
+        download.size,
+        download.size_limit,
+        Some(job.context.limits().file_bytes),
+    ];
+    bounds.into_iter().flatten().min().unwrap_or_default()
 }
 
 struct InFile<'a>(&'a File);

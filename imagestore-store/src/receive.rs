@@ -313,8 +313,13 @@ impl Receiver<'_> {
 
     /// How many bytes the body may have at most.
     fn highest(&self) -> u64 {
-        let limit = self.job.context.limits().file_bytes;
-        let highest = self.download().size.map_or(limit, |size| size.min(limit));
+        let download = self.download();
+        let bounds = [
+            download.size,
+            download.size_limit,
+            Some(self.job.context.limits().file_bytes),
+        ];
+        let highest = bounds.into_iter().flatten().min().unwrap_or_default();
         if self.is_plain() {
             highest
         } else {

@@ -50,7 +50,7 @@ impl SystemImage {
             ];
             let file = ImageFile::new(layer.name.as_str(), FileRole::Layer);
             let download = Download::new(self.remote.locations(&layer.path)?, file, checks);
-            downloads.push(download.with_size(Some(layer.size)));
+            downloads.push(download.with_size_limit(Some(layer.size)));
         }
         let of_full = found.layers.iter().filter(|it| it.base.is_none()).count();
         let id = ImageId::new(self.remote.id(), &found.name.path, &found.build);

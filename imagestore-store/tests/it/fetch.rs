@@ -200,6 +200,28 @@ async fn refuses_more_than_the_limit_where_the_index_gives_no_size() {
 }
 
 #[tokio::test]
+async fn takes_a_file_below_the_size_limit_of_the_index_and_refuses_one_above() {
+    let scene = Scene::new();
+    let by_limit = |limit| {
+        let mut image = scene.rootfs_by(vec![digest(&scene.rootfs)]);
+        image = image.map(|mut image| {
+            image.downloads[0].size = None;
+            image.downloads[0].size_limit = Some(limit);
+            image
+        });
+        image
+    };
+    let error = scene.fetch(&by_limit(10_499)).await.expect_err("too large");
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    assert_eq!(
+        error.to_string(),
+        format!("has 10500 bytes, at most 10499 bytes are allowed: {ROOTFS}")
+    );
+    let stored = scene.fetch(&by_limit(20_000)).await.expect("smaller");
+    assert_eq!(stored.size(), 10_500);
+}
+
+#[tokio::test]
 async fn refuses_an_answer_of_another_size_than_the_index_says() {
     let scene = Scene::new();
     scene.remote.put(ROOTFS, scene.rootfs[..10_000].to_vec());
