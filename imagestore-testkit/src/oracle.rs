@@ -68,13 +68,23 @@ impl Tool {
 /// # Panics
 /// If `IMAGESTORE_REQUIRE_TOOLS=1` is set.
 pub fn missing(what: &str) {
-    let message = format!("NOT TESTED: `{what}` is missing here, what needs it is left out");
     assert!(
         std::env::var_os("IMAGESTORE_REQUIRE_TOOLS").is_none(),
-        "{message}"
+        "{}",
+        not_tested(what)
     );
+    absent(what);
+}
+
+/// Says on standard error that data a test would use is not at hand. Unlike a tool it cannot be
+/// installed, so it is never required.
+pub fn absent(what: &str) {
     // Written to the stream itself: `eprintln!` is swallowed in tests that pass.
-    drop(writeln!(std::io::stderr(), "{message}"));
+    drop(writeln!(std::io::stderr(), "{}", not_tested(what)));
+}
+
+fn not_tested(what: &str) -> String {
+    format!("NOT TESTED: `{what}` is missing here, what needs it is left out")
 }
 
 /// One run of a tool.

@@ -52,7 +52,7 @@ fn vectors() -> Option<PathBuf> {
     if vectors.is_dir() {
         return Some(vectors);
     }
-    oracle::missing(&vectors.display().to_string());
+    oracle::absent(&vectors.display().to_string());
     None
 }
 

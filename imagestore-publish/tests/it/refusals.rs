@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use imagestore_publish::{Contents, Meta, MetaSource, PublishError, RootfsSource};
-use imagestore_testkit::oracle::missing;
+use imagestore_testkit::oracle::absent;
 
 use crate::support::{Place, build, files, meta, name};
 
@@ -143,7 +143,7 @@ fn publishes_metadata_of_real_images_byte_for_byte() {
     let shared =
         shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
     let Ok(entries) = fs::read_dir(shared.join("vectors/lxc-images/real/meta")) else {
-        missing("the vectors of real images");
+        absent("the vectors of real images");
         return;
     };
     let place = Place::new();
