@@ -3,7 +3,6 @@
 mod clearsigned;
 mod compile_fail;
 mod corpus;
-mod cost;
 mod forge;
 mod rings;
 mod round_trip;
