@@ -9,7 +9,8 @@
 
 use std::{
     error::Error,
-    fs::{self, File},
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -19,6 +20,7 @@ use imagestore_verify::{
     Unverified, Utc, Verifier, VerifyError,
 };
 use lexopt::Arg;
+use serde_json::{Value, json};
 
 const USAGE: &str = "\
 usage: verify --key FILE [--key FILE...] [--pin FINGERPRINT] [--at RFC3339] [--json] DATA ASC
@@ -126,9 +128,17 @@ fn keyring(task: &Task) -> Result<Keyring, Failure> {
     Ok(pinned.unwrap_or(all))
 }
 
+/// Keys and signatures are small: what is larger than any of them may be is not read to its end.
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    fs::read(path).map_err(|error| Failure::Disk(path.to_owned(), error))
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        .map_err(|error| Failure::Disk(path.to_owned(), error))?;
+    Ok(bytes)
 }
+
+// More than a keyring may have.
+const MAX_BYTES: u64 = 32 << 20;
 
 fn report(task: &Task, proofs: &[Proof]) {
     let signed: Vec<&SignatureProof> = proofs
@@ -139,11 +149,8 @@ fn report(task: &Task, proofs: &[Proof]) {
         })
         .collect();
     if task.json {
-        let objects: Vec<String> = signed.iter().map(|signed| object(signed)).collect();
-        return println!(
-            "{{\"verified\":true,\"signatures\":[{}]}}",
-            objects.join(",")
-        );
+        let signatures: Vec<Value> = signed.into_iter().map(object).collect();
+        return println!("{}", json!({"verified": true, "signatures": signatures}));
     }
     for signed in signed {
         println!("{signed}");
@@ -154,45 +161,26 @@ fn report(task: &Task, proofs: &[Proof]) {
 }
 
 fn complain(task: &Task, lines: &[String]) {
+    let (error, causes) = (&lines[0], &lines[1..]);
     if task.json {
-        let causes: Vec<String> = lines[1..].iter().map(|line| quoted(line)).collect();
-        let (error, causes) = (quoted(&lines[0]), causes.join(","));
-        return println!("{{\"verified\":false,\"error\":{error},\"causes\":[{causes}]}}");
+        let refusal = json!({"verified": false, "error": error, "causes": causes});
+        return println!("{refusal}");
     }
-    eprintln!("error: {}", lines[0]);
-    for line in &lines[1..] {
-        eprintln!("caused by: {line}");
+    eprintln!("error: {error}");
+    for cause in causes {
+        eprintln!("caused by: {cause}");
     }
 }
 
-fn object(signed: &SignatureProof) -> String {
-    let warnings: Vec<String> = signed
-        .warnings()
-        .iter()
-        .map(|warning| quoted(&warning.to_string()))
-        .collect();
-    format!(
-        "{{\"signer\":\"{}\",\"signed_by\":\"{}\",\"signed_at\":\"{}\",\"hash\":{},\"warnings\":[{}]}}",
-        signed.signer(),
-        signed.signed_by(),
-        Utc(signed.signed_at()),
-        quoted(signed.hash()),
-        warnings.join(",")
-    )
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(control)));
-            }
-            plain => quoted.push(plain),
-        }
-    }
-    quoted + "\""
+fn object(signed: &SignatureProof) -> Value {
+    let warnings: Vec<String> = signed.warnings().iter().map(ToString::to_string).collect();
+    json!({
+        "signer": signed.signer().to_string(),
+        "signed_by": signed.signed_by().to_string(),
+        "signed_at": Utc(signed.signed_at()).to_string(),
+        "hash": signed.hash(),
+        "warnings": warnings,
+    })
 }
 
 impl Failure {

@@ -10,4 +10,5 @@ mod real_vectors;
 mod surface;
 mod system_image;
 mod trees;
+mod verify;
 mod world;
