@@ -208,8 +208,7 @@ impl Delta {
 /// How the files of a [`Download`] lie in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
-    /// As a `multipart/form-data` body, one part a file, in order; part names and file names are
-    /// ignored.
+    /// As a `multipart/form-data` body, one part a file, in order; file names in it are ignored.
     Multipart,
     /// The body is the file.
     Plain,
@@ -223,6 +222,9 @@ pub struct ImageFile {
     pub name: String,
     /// What it is for.
     pub role: FileRole,
+    /// What its part has to be called where it comes in a multipart form; without a name any part is
+    /// taken.
+    pub part_name: Option<String>,
 }
 
 impl ImageFile {
@@ -232,7 +234,15 @@ impl ImageFile {
         Self {
             name: name.into(),
             role,
+            part_name: None,
         }
+    }
+
+    /// What its part of a multipart form has to be called.
+    #[must_use]
+    pub fn with_part_name(mut self, name: impl Into<String>) -> Self {
+        self.part_name = Some(name.into());
+        self
     }
 }
 

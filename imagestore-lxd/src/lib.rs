@@ -22,7 +22,7 @@
 //! The fingerprint of a split image covers the metadata followed by the root, as one; where the one
 //! ends and the other begins is the host's word.
 //!
-//! File names and part names in answers are never used. The first certificate of a host is believed
+//! File names in answers are never used; the parts of a split image have to be called what they are. The first certificate of a host is believed
 //! by nobody: [`first_contact()`] gives its digest, to be shown to a person who compares it.
 //!
 //! # Private images

@@ -226,12 +226,14 @@ impl Lxd {
         let download = match framing {
             Framing::Plain => Download::new(vec![location], of(UNIFIED, FileRole::Unified), check),
             Framing::Multipart => {
+                let metadata = of(METADATA, FileRole::Metadata).with_part_name("metadata");
                 let data = match found.kind {
-                    ImageKind::Container => of(ROOTFS, FileRole::Rootfs),
-                    ImageKind::VirtualMachine => of(DISK, FileRole::Disk),
+                    ImageKind::Container => of(ROOTFS, FileRole::Rootfs).with_part_name("rootfs"),
+                    ImageKind::VirtualMachine => {
+                        of(DISK, FileRole::Disk).with_part_name("rootfs.img")
+                    }
                 };
-                Download::new(vec![location], of(METADATA, FileRole::Metadata), check)
-                    .with_part(data)
+                Download::new(vec![location], metadata, check).with_part(data)
             }
         };
         let digits = found.fingerprint.to_string();
@@ -360,7 +362,7 @@ fn seconds(time: SystemTime) -> Option<u64> {
     Some(since.as_secs())
 }
 
-// The names files are kept under. Those in the answer are never used.
+// The names files are kept under. File names in the answer are never used.
 const UNIFIED: &str = "unified.tar";
 const METADATA: &str = "metadata.tar";
 const ROOTFS: &str = "rootfs";

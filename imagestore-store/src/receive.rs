@@ -3,7 +3,7 @@ use std::fs::File;
 use imagestore_core::{
     Body, Download, Error, ErrorKind, Event, Framing, Get, Result, Resume, Validators,
 };
-use imagestore_verify::{Spool, StreamingCheck, Verified};
+use imagestore_verify::{FormPart, Spool, StreamingCheck, Verified};
 use url::Url;
 
 use crate::blocking::blocking;
@@ -192,7 +192,11 @@ impl Receiver<'_> {
             (Framing::Plain, Some(file)) => Sink::plain(Spool::new(file, check)),
             (_, last) => {
                 files.extend(last);
-                Sink::parts(files, body.content_type(), check, parts)
+                let parts_of_form = files
+                    .into_iter()
+                    .zip(&download.files)
+                    .map(|(file, wanted)| FormPart::new(file).with_name(wanted.part_name.clone()));
+                Sink::parts(parts_of_form.collect(), body.content_type(), check, parts)
                     .map_err(|error| self.about(error))?
             }
         };

@@ -4,7 +4,7 @@ use std::io;
 use bytes::Bytes;
 use imagestore_core::{Error, ErrorKind, Result};
 use imagestore_verify::{
-    MultipartError, MultipartSpool, Spool, StreamingCheck, Unverified, Verified,
+    FormPart, MultipartError, MultipartSpool, Spool, StreamingCheck, Unverified, Verified,
 };
 
 use crate::dir::Dir;
@@ -27,12 +27,12 @@ impl Sink {
 
     /// A sink for a body of several files, of this media type.
     pub(crate) fn parts(
-        files: Vec<File>,
+        parts: Vec<FormPart>,
         content_type: Option<&str>,
         check: StreamingCheck,
         place: &Dir,
     ) -> Result<Self> {
-        let spool = MultipartSpool::new(files, content_type.unwrap_or_default(), check);
+        let spool = MultipartSpool::new(parts, content_type.unwrap_or_default(), check);
         Ok(Self::Parts(Box::new(
             spool.map_err(|cause| multipart(cause, place))?,
         )))

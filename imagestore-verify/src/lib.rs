@@ -51,7 +51,7 @@ pub use error::VerifyError;
 pub use fingerprint::{Fingerprint, ParseFingerprintError};
 pub use keyring::Keyring;
 pub use listing::ListedCertificate;
-pub use multipart::{MultipartError, MultipartSpool};
+pub use multipart::{FormPart, MultipartError, MultipartSpool};
 pub use policy::Policy;
 pub use proof::{Channel, Proof, SignatureProof, trust_channel};
 pub use reason::Reason;

@@ -11,12 +11,15 @@ use crate::{
 /// check is over the contents of all of them, one after the other.
 ///
 /// This is how LXD and Incus send a split image. The frame has to be read before the check can be
-/// done, so it is read here, where nothing of it gets out: names and types in the part headers are
-/// skipped, and the files are opened by [`finish`](Self::finish) as those of a spool are.
+/// done, so it is read here, where nothing of it gets out: the name of a part is compared with the one
+/// that is expected, file names and types are skipped, and the files are opened by
+/// [`finish`](Self::finish) as those of a spool are.
 #[derive(Debug)]
 pub struct MultipartSpool {
     spool: Spool,
-    further: vec::IntoIter<File>,
+    further: vec::IntoIter<FormPart>,
+    // What the part that is read has to be called.
+    name: Option<String>,
     // CR LF, two hyphens, the boundary: what ends a part.
     delimiter: Vec<u8>,
     state: State,
@@ -25,6 +28,28 @@ pub struct MultipartSpool {
     parts: usize,
     content: u64,
     epilogue: usize,
+}
+
+/// A part that is expected, and the empty file for its content, open for reading and writing.
+#[derive(Debug)]
+pub struct FormPart {
+    file: File,
+    name: Option<String>,
+}
+
+impl FormPart {
+    /// A part of any name.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self { file, name: None }
+    }
+
+    /// What the part has to be called; without a name anything is taken.
+    #[must_use]
+    pub fn with_name(mut self, name: Option<String>) -> Self {
+        self.name = name;
+        self
+    }
 }
 
 /// Why a multipart body cannot be taken apart, or its files cannot be opened.
@@ -46,6 +71,14 @@ pub enum MultipartError {
         /// The rule.
         what: &'static str,
     },
+    /// A part has another name, or none.
+    #[error("the multipart body has a part `{found}` where `{expected}` is expected")]
+    OtherPart {
+        /// What it has to be called.
+        expected: String,
+        /// What it is called, or the beginning of that.
+        found: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,26 +96,27 @@ enum State {
 }
 
 impl MultipartSpool {
-    /// Begins with empty files, open for reading and writing, one for each part that is expected,
-    /// and the boundary that the media type of the answer names.
+    /// Begins with the parts that are expected, in order, and the boundary that the media type of
+    /// the answer names.
     ///
     /// # Errors
     ///
     /// [`MultipartError::Malformed`] if it is not `multipart/form-data` or names no boundary, or
-    /// if there is no file.
+    /// if no part is expected.
     pub fn new(
-        files: Vec<File>,
+        parts: Vec<FormPart>,
         content_type: &str,
         check: StreamingCheck,
     ) -> Result<Self, MultipartError> {
         let boundary = boundary(content_type)?;
-        let mut further = files.into_iter();
+        let mut further = parts.into_iter();
         let first = further
             .next()
             .ok_or_else(|| malformed("no part is expected"))?;
         Ok(Self {
-            spool: Spool::new(first, check),
+            spool: Spool::new(first.file, check),
             further,
+            name: first.name,
             delimiter: [b"\r\n--", boundary.as_bytes()].concat(),
             state: State::Start,
             carry: Bytes::new(),
@@ -96,8 +130,8 @@ impl MultipartSpool {
     ///
     /// # Errors
     ///
-    /// [`MultipartError::Malformed`] if they do not go on as such a body does, and
-    /// [`MultipartError::Io`] when a file cannot be written. The spool is of no use after that.
+    /// [`MultipartError::Malformed`] or [`MultipartError::OtherPart`] if they do not go on as such a
+    /// body does, and [`MultipartError::Io`] when a file cannot be written. The spool is of no use after that.
     pub fn write(&mut self, bytes: &Unverified<Bytes>) -> Result<(), MultipartError> {
         let mut rest = mem::take(&mut self.carry);
         if rest.is_empty() {
@@ -142,7 +176,7 @@ impl MultipartSpool {
         match self.state {
             State::Start => self.skip_opening(rest),
             State::Boundary => self.open_part(rest),
-            State::Header => self.skip_header(rest),
+            State::Header => self.read_header(rest),
             State::Content => self.take_content(rest),
             State::End => {
                 // LXD and Incus write the end line twice.
@@ -179,9 +213,10 @@ impl MultipartSpool {
             CRLF => {
                 // The first file is in the spool from the start.
                 if self.parts > 0 {
-                    let file = self.further.next();
-                    let file = file.ok_or_else(|| malformed("it has more parts than files"))?;
-                    self.spool.next_file(file);
+                    let part = self.further.next();
+                    let part = part.ok_or_else(|| malformed("it has more parts than files"))?;
+                    self.spool.next_file(part.file);
+                    self.name = part.name;
                 }
                 self.parts += 1;
                 self.state = State::Header;
@@ -198,7 +233,7 @@ impl MultipartSpool {
         }
     }
 
-    fn skip_header(&mut self, rest: &mut Bytes) -> Result<bool, MultipartError> {
+    fn read_header(&mut self, rest: &mut Bytes) -> Result<bool, MultipartError> {
         // A part without any header has only the empty line.
         let end = if rest.starts_with(CRLF) {
             Some(0)
@@ -211,7 +246,10 @@ impl MultipartSpool {
         };
         match end {
             Some(end) => {
-                let _ = rest.split_to(end + CRLF.len());
+                let header = rest.split_to(end + CRLF.len());
+                if let Some(expected) = &self.name {
+                    check_name(&header, expected)?;
+                }
                 self.state = State::Content;
                 Ok(true)
             }
@@ -245,6 +283,36 @@ fn find(bytes: &[u8], delimiter: &[u8]) -> (usize, bool) {
         at += 1;
     }
     (bytes.len(), false)
+}
+
+/// Whether the header of a part gives it this name.
+fn check_name(header: &[u8], expected: &str) -> Result<(), MultipartError> {
+    let header = String::from_utf8_lossy(header);
+    let mut dispositions = header.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-disposition")
+            .then_some(value)
+    });
+    let (Some(disposition), None) = (dispositions.next(), dispositions.next()) else {
+        return Err(malformed("a part has no disposition, or several"));
+    };
+    // The name comes first, before a file name that may hold anything.
+    let mut parameters = disposition.split(';').skip(1);
+    let name = parameters
+        .next()
+        .and_then(|parameter| parameter.trim().strip_prefix("name="))
+        .unwrap_or_default();
+    let bare = name
+        .strip_prefix('"')
+        .and_then(|name| name.strip_suffix('"'))
+        .unwrap_or(name);
+    if bare == expected {
+        return Ok(());
+    }
+    Err(MultipartError::OtherPart {
+        expected: expected.to_owned(),
+        found: bare.escape_debug().take(SHOWN).collect(),
+    })
 }
 
 /// The boundary a media type names.
@@ -289,127 +357,8 @@ const CRLF: &[u8] = b"\r\n";
 const MAX_BOUNDARY: usize = 70;
 const MAX_EPILOGUE: usize = 8 * 1024;
 const MAX_HEADER: usize = 8 * 1024;
+// Characters of a name that nobody expected.
+const SHOWN: usize = 80;
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read;
-
-    use super::*;
-    use crate::digest::Sha256;
-
-    const TYPE: &str = "multipart/form-data; boundary=b0";
-
-    /// The contents of the files of a body of two parts that comes in pieces of `step` bytes.
-    fn take_apart(body: &[u8], step: usize) -> Result<Vec<Vec<u8>>, MultipartError> {
-        let files = vec![tempfile::tempfile()?, tempfile::tempfile()?];
-        let check = StreamingCheck::new().with_digest(Sha256::of(b"meta\r\n--b\r\n--b1root"));
-        let mut spool = MultipartSpool::new(files, TYPE, check)?;
-        for piece in body.chunks(step) {
-            spool.write(&Unverified::new(Bytes::copy_from_slice(piece)))?;
-        }
-        let mut contents = Vec::new();
-        for mut file in spool.finish()?.into_inner() {
-            let mut content = Vec::new();
-            file.read_to_end(&mut content)?;
-            contents.push(content);
-        }
-        Ok(contents)
-    }
-
-    fn body(end: &str) -> Vec<u8> {
-        let header = "Content-Disposition: form-data; name=\"x\"\r\nContent-Type: a/b\r\n\r\n";
-        let first = "meta\r\n--b\r\n--b1";
-        format!("--b0\r\n{header}{first}\r\n--b0\r\n{header}root{end}").into_bytes()
-    }
-
-    #[test]
-    fn parts_two_files_however_the_body_is_cut() {
-        for end in [
-            "\r\n--b0--\r\n",
-            "\r\n--b0--",
-            "\r\n--b0--\r\n\r\n--b0--\r\n",
-        ] {
-            let body = body(end);
-            for step in 1..=body.len() {
-                let contents = take_apart(&body, step).expect("a body of two parts");
-                assert_eq!(contents, [&b"meta\r\n--b\r\n--b1"[..], b"root"], "{step}");
-            }
-        }
-    }
-
-    #[test]
-    fn refuses_other_forms_and_says_which() {
-        let swap = |from: &str, to: &str| {
-            let text = String::from_utf8(body("\r\n--b0--\r\n")).expect("text");
-            assert!(text.contains(from), "{from}");
-            text.replacen(from, to, 1).into_bytes()
-        };
-        let long = format!("Content-Type: {}", "x".repeat(9000));
-        let cases = [
-            (
-                swap("--b0\r\n", "junk\r\n--b0\r\n"),
-                "it does not begin with its boundary",
-            ),
-            (
-                swap("--b0\r\n", "--b0 \r\n"),
-                "a boundary is followed by neither a part nor the end",
-            ),
-            (
-                swap("root\r\n--b0--", "root\r\n--b0\r\n\r\n\r\n--b0--"),
-                "it has more parts than files",
-            ),
-            (
-                swap("\r\n--b0\r\n", "\r\n--b0--\r\n"),
-                "it has fewer parts than files",
-            ),
-            (
-                swap("Content-Type: a/b", &long),
-                "the header of a part is too long",
-            ),
-            (
-                [body("\r\n--b0--"), vec![b' '; 9000]].concat(),
-                "too much comes after the end line",
-            ),
-        ];
-        for (body, rule) in cases {
-            for step in [1, 7, body.len()] {
-                let error = take_apart(&body, step).expect_err(rule);
-                assert_eq!(
-                    error.to_string(),
-                    format!("the multipart body is malformed: {rule}")
-                );
-            }
-        }
-        let cut = body("\r\n--b0");
-        let error = take_apart(&cut, 5).expect_err("no end line");
-        assert_eq!(
-            error.to_string(),
-            "the multipart body ends before its end line"
-        );
-        let changed = swap("root", "r00t");
-        assert!(matches!(
-            take_apart(&changed, 5),
-            Err(MultipartError::Check(_))
-        ));
-    }
-
-    #[test]
-    fn reads_the_boundary_of_a_media_type() {
-        for text in [
-            TYPE,
-            "Multipart/Form-Data;Boundary=\"b0\"",
-            "multipart/form-data; a=b; boundary=b0",
-        ] {
-            assert_eq!(boundary(text).expect(text), "b0");
-        }
-        let long = format!("multipart/form-data; boundary={}", "x".repeat(71));
-        for text in [
-            "text/plain; boundary=b0",
-            "multipart/form-data",
-            "multipart/form-data; boundary=",
-            &long,
-        ] {
-            assert!(boundary(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -93,6 +93,16 @@ async fn host_sends_other_parts_than_two() {
             "",
             "ends before its end line",
         ),
+        (
+            &[("rootfs", b"m"), ("metadata", b"r")],
+            "\r\n--b0--\r\n",
+            "has a part `rootfs` where `metadata` is expected",
+        ),
+        (
+            &[("metadata", b"m"), ("rootfs.img", b"r")],
+            "\r\n--b0--\r\n",
+            "has a part `rootfs.img` where `rootfs` is expected",
+        ),
     ] {
         let mut shown = Shown::new("box", [b"m", b"r"]);
         shown.export = Some(multipart(parts, end));
@@ -113,7 +123,7 @@ async fn host_sends_other_parts_than_two() {
 }
 
 #[tokio::test]
-async fn names_in_the_answer_are_never_used() {
+async fn file_names_in_the_answer_are_never_used() {
     let server = Server::https(site(vec![Shown::new(
         "box",
         [b"metadata--b0\r\n", b"--b0--root"],
