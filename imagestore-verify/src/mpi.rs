@@ -27,9 +27,10 @@ fn first(bytes: &[u8], version: u8) -> Result<(&[u8], &[u8]), &'static str> {
     let (number, rest) = rest.split_at_checked(length).ok_or("a number is cut off")?;
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     let number = &number[zeros..];
-    // Version 6 forbids a second spelling of a number (RFC 9580 §3.2); version 4 signers of the
-    // past wrote leading zeros.
-    if version == 6 && bits(number) != announced {
+    // Version 6 forbids a second spelling of a number, and no version allows bits above the highest
+    // (RFC 9580 §3.2); version 4 signers of the past wrote leading zeros.
+    let found = bits(number);
+    if found > announced || version == 6 && found != announced {
         return Err("a number has not the length it announces");
     }
     Ok((number, rest))

@@ -238,6 +238,15 @@ pub(super) fn values(keys: &Keys) -> Vec<Case> {
     .concat();
     let name = "value: an RSA number with leading zeros";
     cases.push(case(name, "V5", "accept", rsa, &packet(2, &padded)));
+    let announced = u16::from_be_bytes([body[number - 2], body[number - 1]]) - 1;
+    let above = [
+        &body[..number - 2],
+        &announced.to_be_bytes(),
+        &body[number..],
+    ]
+    .concat();
+    let name = "value: an RSA number with a bit above its highest";
+    cases.push(case(name, "V5", "malformed", rsa, &packet(2, &above)));
     for attempt in 0..2_000_u32 {
         let signature = Sig::document(rsa).with_seconds(20 + 80, attempt);
         let body = signature.body(rsa, DATA);

@@ -4,6 +4,8 @@ use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use imagestore_verify::Policy;
@@ -234,6 +236,8 @@ pub(crate) fn cases() -> Vec<Case> {
         home.export("withsub"),
         asc.clone(),
     );
+    // The oracles judge by whether a binding is younger than the signature; times are in seconds.
+    thread::sleep(Duration::from_millis(1_100));
     home.run(&["--quick-set-expire", &primary, "1y", "*"]);
     add(
         "signing subkey, renewed",
@@ -251,7 +255,7 @@ pub(crate) fn cases() -> Vec<Case> {
         asc.clone(),
     );
     home.run(&["--quick-set-expire", &primary, "seconds=1"]);
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    thread::sleep(Duration::from_secs(2));
     add(
         "primary key expired",
         "V25",

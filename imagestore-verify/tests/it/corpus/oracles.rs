@@ -103,6 +103,10 @@ const NAMED: &[(&str, &str)] = &[
         "a wrong checksum",
         "RFC 9580 forbids to refuse for the CRC-24; gpgv does",
     ),
+    (
+        "a bit above its highest",
+        "a number has no bits above the highest it announces; gpgv reads over them",
+    ),
     ("wide skew", "the policy of the case allows more skew"),
     ("allowed", "the policy or the frame of the case allows it"),
     (
