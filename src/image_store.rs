@@ -1,9 +1,11 @@
+use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use imagestore_core::{
-    Error, ErrorKind, Event, Hop, ImageRef, ListedEntries, RemoteConfig, RemoteName, Resolution,
-    Resolver, Result,
+    Error, ErrorKind, Event, Hop, Image, ImageRef, ListedEntries, RemoteConfig, RemoteName,
+    Resolution, Resolver, Result,
 };
 use imagestore_store::{Store, StoredImage};
 use imagestore_systemimage::SystemImageProtocol;
@@ -73,22 +75,61 @@ impl ImageStore {
     /// A file becomes visible under its final name only after its checks have passed. Dropping the
     /// future stops the download and keeps what arrived.
     ///
+    /// Remotes drop old builds. If a file is gone that an index named, the remote is asked once more
+    /// what the reference names, past what is kept of the index, and that is fetched instead if it
+    /// is another build or lies elsewhere. An [`Event::Warning`] says so.
+    ///
     /// # Errors
     /// Those of [`ImageStore::resolve`] and [`Store::fetch`].
     pub async fn fetch(&self, reference: &ImageRef) -> Result<Fetched> {
+        let mut resolution = self.resolve(reference).await?;
+        let mut asked_anew = false;
         loop {
-            let resolution = self.resolve(reference).await?;
-            match self.fetch_resolved(&resolution).await {
+            let error = match self.fetch_resolved(&resolution).await {
                 Ok(image) => {
                     return Ok(Fetched {
                         image,
+                        stale: resolution.image.stale,
                         hops: resolution.hops,
                     });
                 }
-                Err(error) if self.plans_around(&resolution, &error) => {}
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            if self.plans_around(&resolution, &error) {
+                resolution = self.resolve(reference).await?;
+            } else if !asked_anew && is_gone(&error) {
+                asked_anew = true;
+                resolution = self.resolve_anew(reference, &resolution, error).await?;
+            } else {
+                return Err(error);
             }
         }
+    }
+
+    /// What a reference names by now, if that is not what could not be fetched for this reason.
+    async fn resolve_anew(
+        &self,
+        reference: &ImageRef,
+        outdated: &Resolution,
+        error: Error,
+    ) -> Result<Resolution> {
+        self.warn(&format!("{error}; asking for the index anew"));
+        self.forget(outdated);
+        let resolution = match self.resolve(reference).await {
+            Err(unreachable) if unreachable.kind() == ErrorKind::Network => return Err(error),
+            resolution => resolution?,
+        };
+        if is_same(&outdated.image, &resolution.image) {
+            return Err(error);
+        }
+        Ok(resolution)
+    }
+
+    /// Forgets what the remote said that has the image of a resolution: a file of it is gone. The
+    /// next [`ImageStore::resolve`] asks the remote itself. [`ImageStore::fetch`] does this on its
+    /// own.
+    pub fn forget(&self, resolution: &Resolution) {
+        self.inner.resolver.forget(&resolution.hops);
     }
 
     /// Whether the file that failed belongs to a delta of a system-image upgrade, which the next
@@ -103,17 +144,20 @@ impl ImageStore {
         };
         let avoided = self.inner.system_image.avoid(&resolution.image.id, file);
         if avoided {
-            let text = format!("{error}; planning around it");
-            let progress = self.inner.resolver.context().progress();
-            progress.on(Event::Warning { text: &text });
+            self.warn(&format!("{error}; planning around it"));
         }
         avoided
+    }
+
+    fn warn(&self, text: &str) {
+        self.inner.resolver.context().tell(Event::Warning { text });
     }
 
     /// The image of an earlier [`ImageStore::resolve`], downloaded unless it is here already.
     ///
     /// # Errors
-    /// Those of [`Store::fetch`].
+    /// Those of [`Store::fetch`]; [`ErrorKind::NotFound`] after a while, because remotes drop old
+    /// builds: then [`ImageStore::forget`] and resolve again.
     pub async fn fetch_resolved(&self, resolution: &Resolution) -> Result<StoredImage> {
         let Some(last) = resolution.hops.last() else {
             return Err(Error::new(
@@ -191,7 +235,8 @@ impl ImageStore {
     }
 
     /// The resolver with the one remote that is asked first. Others are not read: a key file that
-    /// is missing is the matter of its own remote.
+    /// is missing is the matter of its own remote. Its files are read each time, and sources are
+    /// kept by what is in them, so that a changed key takes effect at once.
     fn resolver_for(&self, reference: &ImageRef) -> Result<Resolver> {
         let resolver = self.inner.resolver.clone();
         match reference.remote().or(self.inner.config.default_remote()) {
@@ -211,6 +256,25 @@ pub struct Fetched {
     pub image: StoredImage,
     /// The remotes asked, in order.
     pub hops: Vec<Hop>,
+    /// How long ago the remote said that this is the image, if it could not be reached to say it
+    /// anew.
+    pub stale: Option<Duration>,
+}
+
+/// Whether a remote had no such file of an image, or not the signature that belongs to it.
+fn is_gone(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    let unsigned = cause.is_some_and(|cause: &Error| cause.kind() == ErrorKind::NotFound);
+    error.file().is_some() && (error.kind() == ErrorKind::NotFound || unsigned)
+}
+
+/// Whether fetching the one ends as fetching the other did.
+fn is_same(one: &Image, other: &Image) -> bool {
+    let places = |image: &Image| -> Vec<_> {
+        let downloads = image.downloads.iter();
+        downloads.map(|it| it.locations.clone()).collect()
+    };
+    one.id == other.id && one.fingerprint == other.fingerprint && places(one) == places(other)
 }
 
 #[derive(Debug)]

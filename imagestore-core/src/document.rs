@@ -30,6 +30,7 @@ pub struct Document<'a> {
     limit: u64,
     lifetime: Lifetime,
     noteworthy_age: Duration,
+    caches: Caches,
 }
 
 impl<'a> Document<'a> {
@@ -49,6 +50,7 @@ impl<'a> Document<'a> {
             limit: context.limits().index_bytes,
             lifetime: Lifetime::Index,
             noteworthy_age: NOTEWORTHY_AGE,
+            caches: Caches::Ask,
         })
     }
 
@@ -118,6 +120,14 @@ impl<'a> Document<'a> {
         self
     }
 
+    /// Whether caches may answer for the remote. They must not when what it said last turned out to
+    /// be out of date.
+    #[must_use]
+    pub fn with_caches(mut self, caches: Caches) -> Self {
+        self.caches = caches;
+        self
+    }
+
     /// What the document says.
     ///
     /// `parse` sees the bytes only after they have been checked. An index is remembered as the
@@ -131,7 +141,7 @@ impl<'a> Document<'a> {
     /// not verify or has no signature, [`ErrorKind::RolledBack`] or [`ErrorKind::Expired`] if it is
     /// old, and those of `parse`.
     pub async fn fetch<T>(self, parse: impl Fn(&[u8]) -> Result<Parsed<T>>) -> Result<Verified<T>> {
-        match self.attempt(&parse, Caches::Ask).await {
+        match self.attempt(&parse, self.caches).await {
             Err(error) if is_refusal(&error) => self.attempt(&parse, Caches::Bypass).await,
             outcome => outcome,
         }

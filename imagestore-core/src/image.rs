@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use imagestore_verify::{Keyring, Sha256};
 use url::Url;
@@ -21,6 +21,8 @@ pub struct Image {
     pub expires_at: Option<SystemTime>,
     /// What the index says about it, for people: `distribution`, `release`, `architecture`, …
     pub properties: BTreeMap<String, String>,
+    /// How long ago the remote said all this, if it could not be reached to say it anew.
+    pub stale: Option<Duration>,
 }
 
 impl Image {
@@ -33,7 +35,15 @@ impl Image {
             fingerprint: None,
             expires_at: None,
             properties: BTreeMap::new(),
+            stale: None,
         }
+    }
+
+    /// How long ago the remote said all this, if it could not be reached to say it anew.
+    #[must_use]
+    pub fn with_stale(mut self, stale: Option<Duration>) -> Self {
+        self.stale = stale;
+        self
     }
 
     /// The digest by which LXD and Incus know it.

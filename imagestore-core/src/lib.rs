@@ -28,6 +28,7 @@ mod remote;
 mod remote_url;
 mod resolver;
 mod source;
+mod sources;
 mod transport;
 
 pub use async_trait::async_trait;

@@ -15,7 +15,7 @@ use crate::remote_url::{Place, RemoteUrl};
 ///
 /// # Defaults
 /// System roots for TLS, no mirrors, no arguments, no cleartext, no highest age.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteConfig {
     name: RemoteName,
     url: RemoteUrl,
@@ -227,7 +227,7 @@ impl RemoteConfig {
 }
 
 /// Whose word counts for what a remote publishes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
     /// Nothing is signed: believe what comes over the authenticated channel (pinned TLS, TLS with
     /// system roots, or a local socket). Every proof says so.
@@ -248,7 +248,7 @@ pub enum TlsTrust {
 
 /// A certificate and its private key, as PEM, that a remote may ask for. `Debug` does not show the
 /// key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     certificate_pem: Vec<u8>,
     key_pem: Vec<u8>,

@@ -11,14 +11,20 @@ use crate::image_ref::{ImageRef, RemoteName};
 use crate::remote::{Cleartext, RemoteConfig};
 use crate::remote_url::Place;
 use crate::source::{Entry, ImageSource, Listing, Lookup, Protocol, Referral};
+use crate::sources::Sources;
 
 /// Follows referrals from a configured remote to the one that has the image. It knows no protocol.
+///
+/// Sources are kept, so that what one of them keeps of an index serves many look-ups: the sixteen
+/// that were asked last, each for one whole [`RemoteConfig`]. A remote with another key, certificate
+/// or argument meets a new source. Clones share what is kept.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     context: Context,
     protocols: Vec<Arc<dyn Protocol>>,
     remotes: BTreeMap<RemoteName, RemoteConfig>,
     default: Option<RemoteName>,
+    sources: Sources,
 }
 
 impl Resolver {
@@ -30,15 +36,18 @@ impl Resolver {
             protocols: Vec::new(),
             remotes: BTreeMap::new(),
             default: None,
+            sources: Sources::default(),
         }
     }
 
-    /// One more protocol; a later one of the same name replaces an earlier one.
+    /// One more protocol; a later one of the same name replaces an earlier one. From here on nothing
+    /// is shared with the resolvers this one is a clone of.
     #[must_use]
     pub fn with_protocol(mut self, protocol: Arc<dyn Protocol>) -> Self {
         self.protocols
             .retain(|known| known.name() != protocol.name());
         self.protocols.push(protocol);
+        self.sources = Sources::default();
         self
     }
 
@@ -119,7 +128,7 @@ impl Resolver {
         }
     }
 
-    /// The source for a remote, by its protocol.
+    /// The source for a remote, by its protocol: the one that is kept, or a new one.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] if the protocol is not registered, [`ErrorKind::InvalidConfig`]
@@ -137,7 +146,16 @@ impl Resolver {
             .with_remedy(format!("protocols here are {}", names.join(", "))));
         };
         remote.check_reachable()?;
-        protocol.source(remote.clone(), &self.context)
+        self.sources
+            .of(remote, || protocol.source(remote.clone(), &self.context))
+    }
+
+    /// Lets the source of the last hop forget what the remote told it: a file it led to is gone. See
+    /// [`ImageSource::forget`].
+    pub fn forget(&self, hops: &[Hop]) {
+        if let Some(last) = hops.last() {
+            self.sources.forget(&last.remote);
+        }
     }
 
     fn remote(&self, name: Option<&RemoteName>) -> Result<&RemoteConfig> {

@@ -16,8 +16,11 @@ use crate::remote::RemoteConfig;
 /// # Contract
 /// Answers are [`Verified`]: nothing a remote says may be parsed, let alone returned, before it has
 /// been checked against the trust of [`ImageSource::remote`]. All input and output goes through the
-/// transport of the [`Context`]. There are no default methods, so that a wrapper that forgets one
-/// does not compile.
+/// transport of the [`Context`]. Only [`ImageSource::forget`] has a default, so that a wrapper that
+/// forgets another method does not compile; this one it must hand on all the same.
+///
+/// A source lives as long as a [`Resolver`](crate::Resolver) keeps it, days in a daemon. What it
+/// keeps of a remote it must itself throw away when it is old.
 #[async_trait]
 pub trait ImageSource: Debug + Send + Sync {
     /// The remote this source speaks to.
@@ -28,6 +31,13 @@ pub trait ImageSource: Debug + Send + Sync {
 
     /// What lies one level below `prefix`, sorted by name, or another remote that knows.
     async fn list(&self, prefix: &ImagePath) -> Result<Verified<Listing>>;
+
+    /// What this source told was out of date: a file it led to is gone. The next answer comes from
+    /// the remote itself, past what is kept here. Asks nobody.
+    ///
+    /// # Defaults
+    /// Does nothing: right for a source that keeps nothing from one answer to the next.
+    fn forget(&self) {}
 }
 
 /// Makes sources for one protocol. This is what a program registers with a

@@ -9,8 +9,8 @@ use crate::build_id::BuildId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// An archive that was given is not a whole xz file, or holds no tarball.
-    #[error("not a whole .tar.xz file: {}", .path.display())]
+    /// An archive that was given is not a whole packed file, or holds no tarball.
+    #[error("not a whole packed tarball: {}", .path.display())]
     Archive {
         /// The archive.
         path: PathBuf,
@@ -28,6 +28,16 @@ pub enum PublishError {
         now: u64,
         /// The time of the last signature.
         last: u64,
+    },
+    /// A program that was asked for does not do its work.
+    #[error("{program} ended with {status} and said: {said}")]
+    FailedTool {
+        /// The program.
+        program: String,
+        /// How it ended.
+        status: String,
+        /// The first line of what it said.
+        said: String,
     },
     /// A name, a field or an option cannot be published.
     #[error("{what} {problem}: `{value}`")]
@@ -72,6 +82,12 @@ pub enum PublishError {
         what: String,
         /// What is wrong with it.
         problem: &'static str,
+    },
+    /// A program that was asked for is not there.
+    #[error("`{program}` is not there; install it, or publish without deltas")]
+    MissingTool {
+        /// The program.
+        program: String,
     },
     /// A build is not newer than the newest that is there, so that no index would name it.
     #[error("build {build} is not newer than {newest}, which is published")]

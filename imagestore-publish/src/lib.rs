@@ -15,8 +15,10 @@
 //! ROOT/streams/v1/index.json          + .json.gpg, .sjson if signed
 //! ROOT/streams/v1/images.json         + .json.gpg, .sjson if signed
 //! ROOT/images/DIST/RELEASE/ARCH/VARIANT/BUILD/
-//!     lxd.tar.xz, rootfs.tar.xz, rootfs.squashfs, disk.qcow2
+//!     lxd.tar.xz, rootfs.tar.xz, rootfs.squashfs, disk.qcow2, combined.tar.gz
+//!     root.BASE.vcdiff, disk.BASE.vcdiff
 //!     version.json                    what the product file says of it
+//!     unlisted-since                  when it was left out of the product file
 //!
 //! ROOT/.publish/                      the lock, and when and how often was published: not for serving
 //! ```

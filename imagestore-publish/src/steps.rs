@@ -105,7 +105,9 @@ fn replace_files(new: &Path, place: &Path) -> Result<(), PublishError> {
         let from = new.join(name);
         fs::rename(&from, place.join(name)).at("rename", &from)?;
     }
-    for name in names(place)?.iter().filter(|name| !fresh.contains(name)) {
+    // Backwards: what leads to others goes before what it leads to.
+    let old = names(place)?;
+    for name in old.iter().rev().filter(|name| !fresh.contains(name)) {
         step();
         let old = place.join(name);
         fs::remove_file(&old).at("remove", &old)?;
@@ -117,6 +119,15 @@ fn replace_files(new: &Path, place: &Path) -> Result<(), PublishError> {
 pub(crate) fn remove_folder(path: &Path) -> Result<(), PublishError> {
     step();
     match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed.at("remove", path),
+    }
+}
+
+/// Removes a file. One that is gone already is fine.
+pub(crate) fn remove_file(path: &Path) -> Result<(), PublishError> {
+    step();
+    match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.at("remove", path),
     }
@@ -167,6 +178,17 @@ mod tests {
         replace_files(new.path(), old.path()).expect("replaced");
         assert_eq!(names(old.path()).expect("listed"), ["index", "index.asc"]);
         assert_eq!(fs::read(old.path().join("index")).expect("there"), b"new");
+    }
+
+    #[test]
+    fn removes_an_index_before_what_it_leads_to() {
+        let old = folder_with(&[("index.sjson", "old")]);
+        // A folder cannot be removed as a file, so it ends here.
+        fs::create_dir(old.path().join("images.sjson")).expect("made");
+        let new = folder_with(&[("index.json", "new")]);
+        replace_files(new.path(), old.path()).expect_err("a folder is in the way");
+        let left = names(old.path()).expect("listed");
+        assert_eq!(left, ["images.sjson", "index.json"]);
     }
 
     #[test]

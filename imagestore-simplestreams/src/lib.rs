@@ -49,6 +49,13 @@
 //! signed is parsed. A delta starts from the file with the digest that the index gives its base,
 //! wherever that came from, and if it fails the full file is fetched.
 //!
+//! # What is kept
+//! Index and product files are read together and kept, parsed, for a minute: many look-ups, one
+//! index. Of a tree that cannot be reached then, what it said within the last day (within the
+//! highest age of the remote, if that is less) is used on, with a warning, and images say how old it
+//! is in [`Image::stale`](imagestore_core::Image::stale). If a file that an index named is gone,
+//! [`forget`](Simplestreams::forget) drops all of it, and it is read anew past all caches.
+//!
 //! # Arguments of a remote
 //! | argument | values | default |
 //! |---|---|---|
@@ -61,6 +68,7 @@ mod find;
 mod index;
 mod items;
 mod json;
+mod kept;
 mod list;
 mod options;
 mod products;

@@ -1,10 +1,10 @@
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use imagestore_core::freshness::Mark;
 use imagestore_core::{
-    Check, Context, Delta, Download, Error, ErrorKind, Image, ImageFile, ImageId, ImagePath,
-    ImageSource, Listing, Lookup, Parsed, Protocol, RemoteConfig, Result, architecture,
+    Caches, Check, Context, Delta, Download, Error, ErrorKind, Event, Image, ImageFile, ImageId,
+    ImagePath, ImageSource, Listing, Lookup, Parsed, Protocol, RemoteConfig, Result, architecture,
     async_trait,
 };
 use imagestore_verify::{Sha256, Verified};
@@ -14,6 +14,7 @@ use crate::error::ParseError;
 use crate::find::{Found, Wish};
 use crate::index::{Index, ProductFile, shown};
 use crate::items::Item;
+use crate::kept::{FRESH, Kept, LONGEST_STALE, Moment, Snapshot};
 use crate::list::description;
 use crate::options::{ImageType, Options, Prefer};
 use crate::products::Products;
@@ -75,13 +76,7 @@ pub struct Simplestreams {
     remote: RemoteConfig,
     context: Context,
     options: Options,
-    kept: Arc<Mutex<Option<Kept>>>,
-}
-
-#[derive(Clone, Debug)]
-struct Kept {
-    products: Verified<Arc<Products>>,
-    since: SystemTime,
+    kept: Arc<Kept>,
 }
 
 impl Simplestreams {
@@ -99,63 +94,109 @@ impl Simplestreams {
         })
     }
 
-    /// All products of the tree, as they are now or were less than a minute ago.
+    /// All products of the tree, as they are now or were less than a minute ago; or as they were
+    /// within the last day, if the tree cannot be reached.
     ///
     /// # Errors
     /// [`ErrorKind::Untrusted`], [`ErrorKind::RolledBack`], [`ErrorKind::Expired`],
     /// [`ErrorKind::Unsafe`], [`ErrorKind::TooLarge`] or [`ErrorKind::Malformed`] if they are not
     /// to be believed, [`ErrorKind::NotFound`] if there is no tree, and those of the transport.
     pub async fn products(&self) -> Result<Verified<Arc<Products>>> {
-        let now = self.context.now();
-        let kept = self.kept().clone();
-        if let Some(kept) = kept
-            && now.duration_since(kept.since).is_ok_and(|age| age < KEPT)
-        {
-            return Ok(kept.products);
-        }
-        let products = self.fetch().await?.map(Arc::new);
-        *self.kept() = Some(Kept {
-            products: products.clone(),
-            since: now,
-        });
-        Ok(products)
+        Ok(self.read(self.now()).await?.products)
     }
 
     /// Forgets what was read of the tree. For when a file that was found is gone by now: trees drop
     /// old versions.
     pub fn forget(&self) {
-        *self.kept() = None;
+        self.kept.forget();
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, Option<Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn read(&self, now: Moment) -> Result<Read> {
+        let known = self.kept.known();
+        let age = known.snapshot.as_ref().map(|kept| (kept, kept.age(now)));
+        if let Some((kept, _)) = age.filter(|(_, age)| *age < FRESH) {
+            return Ok(Read {
+                products: kept.products.clone(),
+                stale: None,
+            });
+        }
+        match (self.fetch(known.caches).await, age) {
+            (Ok(products), _) => {
+                let products = products.map(Arc::new);
+                self.kept.keep(&known, Snapshot::new(products.clone(), now));
+                Ok(Read {
+                    products,
+                    stale: None,
+                })
+            }
+            (Err(error), Some((kept, age)))
+                if error.kind() == ErrorKind::Network && age <= self.longest_stale() =>
+            {
+                let url = self.remote.url();
+                let minutes = age.as_secs() / 60;
+                let text = format!("{error}; going by what {url} said {minutes} minutes ago");
+                self.context.tell(Event::Warning { text: &text });
+                Ok(Read {
+                    products: kept.products.clone(),
+                    stale: Some(age),
+                })
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
-    /// The index and all product files it names.
-    async fn fetch(&self) -> Result<Verified<Products>> {
-        let index = trust::fetch(&self.context, &self.remote, INDEX, |bytes| {
+    fn now(&self) -> Moment {
+        Moment {
+            clock: self.context.now(),
+            timer: Instant::now(),
+        }
+    }
+
+    fn longest_stale(&self) -> Duration {
+        let highest = self.remote.max_age();
+        highest.map_or(LONGEST_STALE, |highest| highest.min(LONGEST_STALE))
+    }
+
+    /// The index and all product files it names. A product file that is gone was replaced in the
+    /// meantime, or a cache kept an index that named it; so both are asked for once more.
+    async fn fetch(&self, caches: Caches) -> Result<Verified<Products>> {
+        match self.fetch_all(caches).await {
+            Err(Missed::Product(_)) => self.fetch_all(Caches::Bypass).await,
+            outcome => outcome,
+        }
+        .map_err(|missed| match missed {
+            Missed::Product(error) | Missed::Other(error) => error,
+        })
+    }
+
+    async fn fetch_all(&self, caches: Caches) -> Result<Verified<Products>, Missed> {
+        let index = trust::fetch(&self.context, &self.remote, INDEX, caches, |bytes| {
             let index = Index::parse(bytes).map_err(|error| self.about(error, INDEX))?;
             let updated = index.updated();
             self.dated(index, updated, INDEX)
-        })
-        .await?;
+        });
+        let index = index.await.map_err(Missed::Other)?;
         let files: Vec<ProductFile> = index.files().cloned().collect();
         let mut all = index.map(|_| Products::default());
         for file in files {
-            let products = self.product_file(&file).await?;
+            let products = self.product_file(&file, caches).await;
+            let products = products.map_err(|error| match error.kind() {
+                ErrorKind::NotFound => Missed::Product(error),
+                _ => Missed::Other(error),
+            })?;
             all = all.and(products).map(|(all, more)| all.joined(more));
         }
         Ok(all)
     }
 
-    async fn product_file(&self, file: &ProductFile) -> Result<Verified<Products>> {
+    async fn product_file(&self, file: &ProductFile, caches: Caches) -> Result<Verified<Products>> {
         let Some(stem) = trust::stem(file.path()) else {
             let problem = "the product file is neither .json nor .sjson";
             return Err(Error::new(ErrorKind::Unsupported, problem)
                 .with_subject(format_args!("`{}`", file.path())));
         };
         let limit = self.context.limits().entries;
-        trust::fetch(&self.context, &self.remote, stem, |bytes| {
+        trust::fetch(&self.context, &self.remote, stem, caches, |bytes| {
             let products = Products::parse(bytes, file.content_id(), limit)
                 .map_err(|error| self.about(error, stem))?;
             let updated = products.updated();
@@ -264,6 +305,14 @@ impl Simplestreams {
         })
     }
 
+    async fn find(&self, path: &ImagePath, now: Moment) -> Result<Verified<Image>> {
+        let Read { products, stale } = self.read(now).await?;
+        products.try_map(|products| {
+            let found = products.find(path, self.wish())?;
+            Ok(self.image(&found)?.with_stale(stale))
+        })
+    }
+
     fn with_deltas(&self, mut data: Download, deltas: &[(Sha256, Item)]) -> Result<Download> {
         for (base, item) in deltas {
             let locations = self.remote.locations(&item.path)?;
@@ -293,11 +342,7 @@ impl ImageSource for Simplestreams {
     }
 
     async fn lookup(&self, path: &ImagePath) -> Result<Verified<Lookup>> {
-        let products = self.products().await?;
-        let image = products.try_map(|products| {
-            let found = products.find(path, self.wish())?;
-            self.image(&found)
-        })?;
+        let image = self.find(path, self.now()).await?;
         Ok(image.map(|image| Lookup::Image(Box::new(image))))
     }
 
@@ -306,8 +351,27 @@ impl ImageSource for Simplestreams {
         let entries = products.try_map(|products| products.below(prefix, self.wish()))?;
         Ok(entries.map(Listing::Entries))
     }
+
+    fn forget(&self) {
+        self.kept.forget();
+    }
+}
+
+/// What is known of a tree, and how old that is if the tree could not be reached.
+struct Read {
+    products: Verified<Arc<Products>>,
+    stale: Option<Duration>,
+}
+
+/// Why the documents of a tree are not here.
+enum Missed {
+    Other(Error),
+    /// A product file that the index names is not there.
+    Product(Error),
 }
 
 const INDEX: &str = "streams/v1/index";
 const MAX_AHEAD: u64 = 48 * 3600;
-const KEPT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The documents of a tree, in whichever signed form they are there.
 
-use imagestore_core::{Context, Document, Parsed, RemoteConfig, Result, Trust};
+use imagestore_core::{Caches, Context, Document, Parsed, RemoteConfig, Result, Trust};
 use imagestore_verify::{Framing, Verified};
 
 /// A document of a tree, such as `/streams/v1/index`, without what its name ends in.
@@ -12,6 +12,7 @@ pub(crate) async fn fetch<T>(
     context: &Context,
     remote: &RemoteConfig,
     stem: &str,
+    caches: Caches,
     parse: impl Fn(&[u8]) -> Result<Parsed<T>>,
 ) -> Result<Verified<T>> {
     let limit = context.limits().index_bytes;
@@ -20,6 +21,7 @@ pub(crate) async fn fetch<T>(
         let signed = Document::new(context, remote, &format!("{stem}.sjson"))?
             .with_signature_inside()
             .with_memory_name(&plain)
+            .with_caches(caches)
             .with_limit(limit.saturating_add(context.limits().signature_bytes))
             .fetch_optional(&parse)
             .await?;
@@ -31,6 +33,7 @@ pub(crate) async fn fetch<T>(
         .with_signature(&format!("{plain}.gpg"))?
         .with_framing(Framing::default().with_binary())
         .with_memory_name(&plain)
+        .with_caches(caches)
         .fetch(&parse)
         .await
 }

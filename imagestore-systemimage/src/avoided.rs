@@ -28,7 +28,12 @@ impl Avoided {
         let files = layers
             .iter()
             .map(|layer| (layer.name.clone(), (layer.build, layer.base)));
-        inner.planned.insert(id.clone(), files.collect());
+        let files = files.collect();
+        // A daemon plans for years. Whose plan is gone by then fetches no way around it.
+        while inner.planned.len() >= MOST_PLANNED && !inner.planned.contains_key(id) {
+            inner.planned.pop_first();
+        }
+        inner.planned.insert(id.clone(), files);
     }
 
     /// Avoids the delta to which a file of a planned image belongs. A full image is never avoided:
@@ -55,5 +60,38 @@ impl Avoided {
             .filter(|(on, of, _)| on == remote && of == path)
             .map(|(_, _, step)| *step)
             .collect()
+    }
+}
+
+const MOST_PLANNED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(build: u32) -> Layer {
+        Layer {
+            name: format!("{build}.tar.xz"),
+            signature_name: format!("{build}.tar.xz.asc"),
+            path: format!("/pool/{build}.tar.xz"),
+            signature: format!("/pool/{build}.tar.xz.asc"),
+            sha256: imagestore_verify::Sha256::of(&build.to_le_bytes()),
+            size: 1,
+            build,
+            base: Some(build - 1),
+        }
+    }
+
+    #[test]
+    fn remembers_no_more_plans_than_anybody_follows_at_once() {
+        let avoided = Avoided::default();
+        let id = |build: u32| ImageId::new("https+system-image://x", "c/d", build.to_string());
+        for build in 1..=500 {
+            avoided.planned(&id(build), &[layer(build)]);
+            // The newest plan is always there, however many there were.
+            assert!(avoided.avoid(&id(build), &format!("{build}.tar.xz")));
+        }
+        let inner = avoided.inner.lock().expect("whole");
+        assert_eq!(inner.planned.len(), MOST_PLANNED);
     }
 }

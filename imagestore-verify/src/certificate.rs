@@ -23,14 +23,14 @@ pub(crate) struct Certificate {
     pub(crate) bindings: OnceLock<Bindings>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserId {
     pub(crate) tag: u8,
     pub(crate) body: Vec<u8>,
     pub(crate) signatures: Vec<SignaturePacket>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Subkey {
     pub(crate) key: KeyPacket,
     pub(crate) signatures: Vec<SignaturePacket>,
@@ -127,6 +127,18 @@ impl Clone for Certificate {
         }
     }
 }
+
+/// By what was received; what follows from it may or may not have been computed.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.primary == other.primary
+            && self.direct == other.direct
+            && self.user_ids == other.user_ids
+            && self.subkeys == other.subkeys
+    }
+}
+
+impl Eq for Certificate {}
 
 /// Reads public keys, one after the other; several copies of one certificate become one.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Certificate>, VerifyError> {

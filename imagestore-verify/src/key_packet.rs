@@ -15,6 +15,15 @@ pub(crate) struct KeyPacket {
     pub(crate) body: Vec<u8>,
 }
 
+/// The rest of it follows from the packet as received.
+impl PartialEq for KeyPacket {
+    fn eq(&self, other: &Self) -> bool {
+        self.body == other.body
+    }
+}
+
+impl Eq for KeyPacket {}
+
 /// What the key is made of, as far as judging needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Material {

@@ -12,13 +12,16 @@ use crate::{
 ///
 /// Keys are meant and found by full fingerprint. A keyring belongs to one remote and one role:
 /// a key in it is unknown to every other.
-#[derive(Clone, Debug)]
+///
+/// Two are equal if they hold the same packets in the same order and are restricted in the same
+/// way: a copy of a key with a revocation more is another keyring.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keyring {
     pub(crate) anchors: Arc<[Anchor]>,
 }
 
 /// A certificate and how far it is trusted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Anchor {
     pub(crate) certificate: Arc<Certificate>,
     /// V30: its primary fingerprint was named by whoever made the keyring.

@@ -5,6 +5,7 @@ mod config;
 mod examples;
 mod fetch;
 mod gnupg;
+mod kept;
 mod lxd_images;
 mod real_vectors;
 mod surface;

@@ -14,6 +14,7 @@ pub(crate) const BUILD: &str = "20240531_03:49";
 pub(crate) const DIRECTORY: &str = "/images/ubuntu/trusty/amd64/default/20240531_03:49/";
 
 /// A registry and an lxc-images server, signed and served over TLS, with a place to fetch to.
+#[derive(Debug)]
 pub(crate) struct World {
     pub(crate) registry: Server,
     pub(crate) images: Server,

@@ -111,6 +111,26 @@ async fn asks_once_more_past_caches_when_index_and_signature_are_out_of_step() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn asks_past_all_caches_from_the_beginning_when_told() {
+    let key = key();
+    let table = Arc::new(
+        Table::default()
+            .with("/index", &[b"new"])
+            .with("/index.asc", &[&sign(&key, b"new", 1)]),
+    );
+    let (context, remote) = (context(&table), remote(&key));
+    let document = Document::new(&context, &remote, "/index").expect("a path");
+    let document = document.with_caches(Caches::Bypass);
+    let text = document
+        .fetch(|bytes| Ok(Parsed::new(bytes.to_vec())))
+        .await;
+    assert_eq!(*text.expect("signed"), b"new");
+    let asked = table.asked.lock().expect("no panic");
+    let caches: Vec<_> = asked.iter().map(|(_, caches)| *caches).collect();
+    assert_eq!(caches, [Caches::Bypass, Caches::Bypass]);
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn refuses_altered_bytes_after_asking_twice() {
     let key = key();
     let table = Arc::new(

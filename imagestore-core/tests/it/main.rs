@@ -3,3 +3,4 @@
 mod document;
 mod memory;
 mod resolver;
+mod sources;

@@ -6,13 +6,15 @@ use crate::image_name::ImageName;
 use crate::lxc_images::RootfsSource;
 use crate::tree::seconds;
 
-/// What a version in a simplestreams tree is made of: metadata, and one or more of a tarball, a squashfs and a disk.
+/// What a version in a simplestreams tree is made of: metadata, and one or more of a tarball, a squashfs and a disk; or
+/// all of it in one file.
 #[derive(Clone, Debug)]
 pub struct ImageContents {
     pub(super) metadata: ImageMetadata,
     pub(super) rootfs: Option<RootfsSource>,
     pub(super) squashfs: Option<PathBuf>,
     pub(super) disk: Option<PathBuf>,
+    pub(super) combined: Option<PathBuf>,
     pub(super) aliases: Vec<String>,
 }
 
@@ -25,6 +27,7 @@ impl ImageContents {
             rootfs: None,
             squashfs: None,
             disk: None,
+            combined: None,
             aliases: Vec::new(),
         }
     }
@@ -47,6 +50,17 @@ impl ImageContents {
     #[must_use]
     pub fn with_disk(mut self, disk: impl Into<PathBuf>) -> Self {
         self.disk = Some(disk.into());
+        self
+    }
+
+    /// Metadata and root file system, or disk, in one tarball, published byte for byte: `metadata.yaml` and `rootfs/` or
+    /// `rootfs.img`, packed with gzip or xz. It has metadata of its own and goes alone: of several images in one version
+    /// LXD takes any, now this one and now that one, if one of them is in one file.
+    ///
+    /// LXD takes every such file for a container, so one with a disk is listed for Incus alone.
+    #[must_use]
+    pub fn with_combined(mut self, combined: impl Into<PathBuf>) -> Self {
+        self.combined = Some(combined.into());
         self
     }
 

@@ -15,11 +15,19 @@ pub(super) type Listed = Vec<(ImageName, Vec<(BuildId, Version)>)>;
 pub(super) fn products(listed: &Listed, updated: SystemTime) -> Result<String, serde_json::Error> {
     let products = listed.iter().filter_map(|(name, versions)| {
         let (_, newest) = versions.first()?;
+        let serials: Vec<_> = versions
+            .iter()
+            .map(|(build, _)| build.to_string())
+            .collect();
+        // A delta is of no use without the digest of what it starts from.
+        let is_useful = |item: &Item| {
+            let base = item.delta_base.as_ref();
+            base.is_none_or(|base| serials.contains(base))
+        };
         let versions = versions.iter().map(|(build, version)| {
-            let items = Versions {
-                items: &version.items,
-            };
-            (build.to_string(), items)
+            let items = version.items.iter();
+            let items = items.filter(|(_, item)| is_useful(item)).collect();
+            (build.to_string(), Versions { items })
         });
         let product = Product {
             aliases: newest.aliases.join(","),
@@ -111,7 +119,7 @@ struct Product<'a> {
 
 #[derive(Serialize)]
 struct Versions<'a> {
-    items: &'a BTreeMap<String, Item>,
+    items: BTreeMap<&'a String, &'a Item>,
 }
 
 #[derive(Serialize)]

@@ -1,12 +1,13 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use imagestore_verify::signing::SigningKey;
 
 use super::contents::ImageContents;
 use super::documents::{self, Listed};
-use super::version::Version;
+use super::version::{Older, Version};
+use super::{delta, prune};
 use crate::build_id::BuildId;
 use crate::error::{At, PublishError};
 use crate::image_name::ImageName;
@@ -21,8 +22,8 @@ use crate::tree::{Publication, Tree};
 /// Each program looks for metadata under its own name; the tree names the same file under both.
 ///
 /// # Defaults
-/// Not signed, as most such trees are not; the three newest versions of each image are listed, and the next older one
-/// stays so that readers with the index before still find it; the system's clock.
+/// Not signed, as most such trees are not; no deltas; the three newest versions of each image are listed, and older ones
+/// stay for a day, so that readers with an older index still find them; the system's clock.
 ///
 /// # Examples
 /// ```no_run
@@ -43,6 +44,8 @@ pub struct SimplestreamsPublisher<'a> {
     root: PathBuf,
     key: Option<&'a SigningKey>,
     keep: NonZeroUsize,
+    grace: Duration,
+    deltas: Option<PathBuf>,
     now: Option<SystemTime>,
 }
 
@@ -54,6 +57,8 @@ impl<'a> SimplestreamsPublisher<'a> {
             root: root.into(),
             key: None,
             keep: NonZeroUsize::new(3).unwrap_or(NonZeroUsize::MIN),
+            grace: Duration::from_secs(86_400),
+            deltas: None,
             now: None,
         }
     }
@@ -75,6 +80,23 @@ impl<'a> SimplestreamsPublisher<'a> {
         self
     }
 
+    /// For how long a version stays that is listed no more. LXD and Incus go by an index for an hour.
+    ///
+    /// It is removed by the first publication, or [`refresh`](Self::refresh), after that.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Makes deltas with this program, `xdelta3`: from the squashfs and the disk of the version before to those of the
+    /// new one. Readers that have the older file fetch the delta instead, if it is the shorter way.
+    #[must_use]
+    pub fn with_deltas(mut self, program: impl Into<PathBuf>) -> Self {
+        self.deltas = Some(program.into());
+        self
+    }
+
     /// The time by which to date and sign, instead of the system's clock.
     #[must_use]
     pub fn with_time(mut self, now: SystemTime) -> Self {
@@ -85,6 +107,7 @@ impl<'a> SimplestreamsPublisher<'a> {
     /// Adds a version and lists it.
     ///
     /// # Errors
+    /// [`PublishError::MissingTool`] if deltas are asked for and there is no program to make them; and all others of
     /// [`PublishError`], with the tree as readers see it unchanged, unless it comes from writing the documents: then
     /// the version is there, and the next publication, or [`refresh`](Self::refresh), lists it.
     pub fn publish(
@@ -93,6 +116,9 @@ impl<'a> SimplestreamsPublisher<'a> {
         build: BuildId,
         contents: &ImageContents,
     ) -> Result<PublishedVersion, PublishError> {
+        if let Some(program) = &self.deltas {
+            delta::check(program)?;
+        }
         let mut tree = Tree::open(&self.root)?;
         let images = tree.path(IMAGES);
         self.clear(&tree)?;
@@ -102,8 +128,9 @@ impl<'a> SimplestreamsPublisher<'a> {
             return Err(PublishError::NotNewest { build, newest });
         }
         let partial = folder.join(format!("{PARTIAL}{build}"));
-        let packed = match Version::write(&partial, name, build, contents) {
-            Ok((_, packed)) => packed,
+        let older = self.older(&folder)?;
+        let packed = match Version::write(&partial, name, build, contents, older.as_ref()) {
+            Ok(packed) => packed,
             Err(error) => {
                 // The cause is worth more than that it could not be cleared away; the next publication does.
                 drop(steps::remove_folder(&partial));
@@ -126,7 +153,27 @@ impl<'a> SimplestreamsPublisher<'a> {
         self.list(&mut tree, place, None)
     }
 
-    /// Writes all documents, shows them in one step, and then removes the versions that are too old.
+    /// The version from which deltas lead to a new one.
+    fn older(&self, folder: &Path) -> Result<Option<Older<'_>>, PublishError> {
+        let Some(program) = &self.deltas else {
+            return Ok(None);
+        };
+        for build in builds_of(folder)? {
+            let folder = folder.join(build.to_string());
+            if let Some(version) = Version::read(&folder)? {
+                return Ok(Some(Older {
+                    build,
+                    folder,
+                    version,
+                    program,
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes all documents, shows them in one step, and then removes the versions that are listed no more for long
+    /// enough: readers meet an index first, and what it leads to last.
     fn list(
         &self,
         tree: &mut Tree,
@@ -139,41 +186,47 @@ impl<'a> SimplestreamsPublisher<'a> {
         steps::make_folders(&new)?;
         let builds = Builds::scan(&images)?;
         let mut listed = Listed::new();
-        let (mut old, mut skipped) = (Vec::new(), Vec::new());
+        let (mut unlisted, mut skipped) = (Vec::new(), Vec::new());
         for (name, builds) in builds.all() {
             let mut whole = Vec::new();
             for build in builds {
                 let folder = name.folder(&images).join(build.to_string());
-                // What the index before has listed is one version back by now, and stays.
-                if whole.len() > self.keep.get() {
-                    old.push(folder);
+                if whole.len() == self.keep.get() {
+                    unlisted.push(folder);
                     continue;
                 }
                 match Version::read(&folder)? {
-                    Some(version) => whole.push((*build, version)),
+                    Some(version) => {
+                        prune::forget(&folder)?;
+                        whole.push((*build, version));
+                    }
                     None => skipped.push(Skipped {
                         folder,
                         problem: "lacks files or what is said of them".to_owned(),
                     }),
                 }
             }
-            whole.truncate(self.keep.get());
             listed.push((name.clone(), whole));
         }
         self.write(&new, &listed, publication)?;
         steps::replace_folder(&new, &place)?;
-        for old in &old {
+        let mut removed = Vec::new();
+        for old in unlisted {
+            if !prune::is_due(&old, publication.at, self.grace)? {
+                continue;
+            }
             // First out of sight, so that no reader sees half of it.
             let hidden = old.with_file_name(format!("{PARTIAL}old"));
             steps::remove_folder(&hidden)?;
-            steps::rename(old, &hidden)?;
+            steps::rename(&old, &hidden)?;
             steps::remove_folder(&hidden)?;
+            removed.push(old);
         }
         Ok(PublishedVersion {
             folder,
             updated_at: publication.at,
             packed,
-            removed: old,
+            removed,
             skipped,
         })
     }

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use imagestore_verify::Sha256;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256 as Hash};
 
+use super::check::{Combined, YAML, check_combined, check_magic, check_metadata};
 use super::contents::{ImageContents, ImageMetadata, yaml};
+use super::delta;
+use super::written::{Hashing, Written, copy};
 use crate::build_id::BuildId;
 use crate::error::{At, PublishError};
 use crate::image_name::ImageName;
@@ -27,12 +28,24 @@ pub(super) struct Version {
 /// One item of a version.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(super) struct Item {
+    /// The version a delta starts from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) delta_base: Option<String>,
+    /// Fingerprints, and `combined_type`.
     #[serde(flatten)]
-    combined: BTreeMap<String, String>,
+    pub(super) fields: BTreeMap<String, String>,
     pub(super) ftype: String,
     pub(super) path: String,
-    sha256: String,
-    size: u64,
+    pub(super) sha256: String,
+    pub(super) size: u64,
+}
+
+/// The version before, and the program that makes deltas from it.
+pub(super) struct Older<'a> {
+    pub(super) build: BuildId,
+    pub(super) folder: PathBuf,
+    pub(super) version: Version,
+    pub(super) program: &'a Path,
 }
 
 impl Version {
@@ -42,66 +55,38 @@ impl Version {
         name: &ImageName,
         build: BuildId,
         contents: &ImageContents,
-    ) -> Result<(Self, Option<Packed>), PublishError> {
+        older: Option<&Older<'_>>,
+    ) -> Result<Option<Packed>, PublishError> {
         let aliases = contents.names(name)?;
-        if contents.rootfs.is_none() && contents.squashfs.is_none() && contents.disk.is_none() {
+        let is_split =
+            contents.rootfs.is_some() || contents.squashfs.is_some() || contents.disk.is_some();
+        if !is_split && contents.combined.is_none() {
             let problem = "has neither a root file system nor a disk";
             return Err(PublishError::field("an image", problem, name.to_string()));
         }
+        if is_split && contents.combined.is_some() {
+            let problem = "goes alone: of several, LXD takes now this one and now that one";
+            let name = name.to_string();
+            return Err(PublishError::field("an image in one file", problem, name));
+        }
         steps::make_folders(folder)?;
-        let place = format!("images/{name}/{build}");
-        let at = |file: &str| (folder.join(file), format!("{place}/{file}"));
-        let (path, shown) = at(METADATA);
-        let metadata = write_metadata(&path, name, build, &contents.metadata)?;
-        let mut meta = metadata.item(METADATA, shown);
+        let place = Place {
+            folder,
+            shown: format!("images/{name}/{build}"),
+        };
         let mut items = BTreeMap::new();
         let mut packed = None;
-        if let Some(rootfs) = &contents.rootfs {
-            let (path, shown) = at("rootfs.tar.xz");
-            let written = match rootfs {
-                RootfsSource::Archive(from) => copy(from, &path, Some(&metadata))?,
-                RootfsSource::Directory(from, options) => {
-                    let to = Hashing::create(&path, Some(&metadata))?;
-                    let mut to = xz::encoder(to).at("write", &path)?;
-                    packed = Some(pack(from, options, &mut to)?);
-                    to.finish().at("write", &path)?.finish()?
-                }
-            };
-            xz::check_tarball(&path)?;
-            written.combine(&mut meta, &["combined_rootxz_sha256", "combined_sha256"]);
-            items.insert("root.tar.xz".into(), written.item("root.tar.xz", shown));
+        if is_split {
+            packed = place.split(&mut items, name, build, contents, older)?;
         }
-        let raw = [
-            (
-                &contents.squashfs,
-                "rootfs.squashfs",
-                "root.squashfs",
-                "squashfs",
-            ),
-            (&contents.disk, "disk.qcow2", "disk.qcow2", "disk-kvm.img"),
-        ];
-        for (from, file, key, ftype) in raw {
-            let Some(from) = from else { continue };
-            let (path, shown) = at(file);
-            check_magic(from, ftype)?;
-            let written = copy(from, &path, Some(&metadata))?;
-            let field = format!("combined_{}_sha256", ftype.replace('.', "-"));
-            written.combine(&mut meta, &[&field]);
-            items.insert(key.into(), written.item(ftype, shown));
-        }
-        // Each program looks for its own item only; to both it is the same file.
-        for family in [METADATA, "incus.tar.xz"] {
-            let item = Item {
-                ftype: family.to_owned(),
-                ..meta.clone()
-            };
-            items.insert(family.to_owned(), item);
+        if let Some(combined) = &contents.combined {
+            place.combined(&mut items, combined)?;
         }
         let version = Self { aliases, items };
         let path = folder.join(FILE);
         steps::write(&path, &serde_json::to_vec(&version).at("write", &path)?)?;
         steps::sync_folder(folder)?;
-        Ok((version, packed))
+        Ok(packed)
     }
 
     /// What is said of the version in a folder; nothing if it is not whole.
@@ -119,6 +104,141 @@ impl Version {
         Ok(version.items.values().all(whole).then_some(version))
     }
 }
+
+/// The folder of a version, and what it is called in the tree.
+struct Place<'a> {
+    folder: &'a Path,
+    shown: String,
+}
+
+type Items = BTreeMap<String, Item>;
+
+impl Place<'_> {
+    fn at(&self, file: &str) -> (PathBuf, String) {
+        (self.folder.join(file), format!("{}/{file}", self.shown))
+    }
+
+    /// Metadata, and all that is to be had with them.
+    fn split(
+        &self,
+        items: &mut Items,
+        name: &ImageName,
+        build: BuildId,
+        contents: &ImageContents,
+        older: Option<&Older<'_>>,
+    ) -> Result<Option<Packed>, PublishError> {
+        let (path, shown) = self.at(METADATA);
+        let metadata = write_metadata(&path, name, build, &contents.metadata)?;
+        let mut meta = metadata.item(METADATA, shown);
+        let mut packed = None;
+        if let Some(rootfs) = &contents.rootfs {
+            let (path, shown) = self.at("rootfs.tar.xz");
+            let written = match rootfs {
+                RootfsSource::Archive(from) => copy(from, &path, Some(&metadata))?,
+                RootfsSource::Directory(from, options) => {
+                    let to = Hashing::create(&path, Some(&metadata))?;
+                    let mut to = xz::encoder(to).at("write", &path)?;
+                    packed = Some(pack(from, options, &mut to)?);
+                    to.finish().at("write", &path)?.finish()?
+                }
+            };
+            xz::check_tarball(&path)?;
+            written.combine(&mut meta, &["combined_rootxz_sha256", "combined_sha256"]);
+            items.insert("root.tar.xz".into(), written.item("root.tar.xz", shown));
+        }
+        for (from, raw) in [(&contents.squashfs, &SQUASHFS), (&contents.disk, &DISK)] {
+            let Some(from) = from else { continue };
+            let (path, shown) = self.at(raw.file);
+            check_magic(from, raw.ftype)?;
+            let written = copy(from, &path, Some(&metadata))?;
+            let field = format!("combined_{}_sha256", raw.ftype.replace('.', "-"));
+            written.combine(&mut meta, &[&field]);
+            if let Some(older) = older {
+                self.delta(items, raw, &path, &written, older)?;
+            }
+            items.insert(raw.key.into(), written.item(raw.ftype, shown));
+        }
+        // Each program looks for its own item only; to both it is the same file.
+        for family in [METADATA, "incus.tar.xz"] {
+            let item = Item {
+                ftype: family.to_owned(),
+                ..meta.clone()
+            };
+            items.insert(family.to_owned(), item);
+        }
+        Ok(packed)
+    }
+
+    /// The delta from the version before, if that has such a file and the delta is the shorter way.
+    fn delta(
+        &self,
+        items: &mut Items,
+        raw: &Raw,
+        path: &Path,
+        full: &Written,
+        older: &Older<'_>,
+    ) -> Result<(), PublishError> {
+        if !older.version.items.contains_key(raw.key) {
+            return Ok(());
+        }
+        let name = format!("{}.{}.vcdiff", raw.delta, older.build);
+        let (delta, shown) = self.at(&name);
+        delta::make(older.program, &older.folder.join(raw.file), path, &delta)?;
+        let written = Written::of(&delta)?;
+        if written.size >= full.size {
+            return steps::remove_file(&delta);
+        }
+        let item = Item {
+            delta_base: Some(older.build.to_string()),
+            ..written.item(&format!("{}.vcdiff", raw.ftype), shown)
+        };
+        items.insert(name, item);
+        Ok(())
+    }
+
+    /// Metadata and data in one file.
+    fn combined(&self, items: &mut Items, from: &Path) -> Result<(), PublishError> {
+        let kind = check_combined(from)?;
+        let (path, shown) = self.at("combined.tar.gz");
+        let written = copy(from, &path, None)?;
+        let mut item = written.item(INCUS_COMBINED, shown);
+        if kind == Combined::VirtualMachine {
+            let (field, value) = ("combined_type", "virtual-machine");
+            item.fields.insert(field.to_owned(), value.to_owned());
+        } else {
+            // LXD takes every such item for a container.
+            let ftype = LXD_COMBINED.to_owned();
+            let same = Item {
+                ftype: ftype.clone(),
+                ..item.clone()
+            };
+            items.insert(ftype, same);
+        }
+        items.insert(INCUS_COMBINED.to_owned(), item);
+        Ok(())
+    }
+}
+
+/// A kind of data that is published byte for byte.
+struct Raw {
+    file: &'static str,
+    key: &'static str,
+    ftype: &'static str,
+    delta: &'static str,
+}
+
+const SQUASHFS: Raw = Raw {
+    file: "rootfs.squashfs",
+    key: "root.squashfs",
+    ftype: "squashfs",
+    delta: "root",
+};
+const DISK: Raw = Raw {
+    file: "disk.qcow2",
+    key: "disk.qcow2",
+    ftype: "disk-kvm.img",
+    delta: "disk",
+};
 
 fn write_metadata(
     to: &Path,
@@ -141,7 +261,7 @@ fn write_metadata(
     header.set_mtime(seconds(build.time()));
     let mut archive = tar::Builder::new(xz::encoder(Hashing::create(to, None)?).at("write", to)?);
     archive
-        .append_data(&mut header, "metadata.yaml", made.as_bytes())
+        .append_data(&mut header, YAML, made.as_bytes())
         .at("write", to)?;
     let encoder = archive.into_inner().at("write", to)?;
     let written = encoder.finish().at("write", to)?.finish()?;
@@ -149,153 +269,7 @@ fn write_metadata(
     Ok(written)
 }
 
-/// Readers refuse metadata that are a link, are larger than this, or do not say when and for what they were made.
-fn check_metadata(path: &Path) -> Result<(), PublishError> {
-    let mut archive = tar::Archive::new(xz::decoder(path)?);
-    for entry in archive.entries().at("read", path)? {
-        let mut entry = entry.at("read", path)?;
-        let name = entry.path_bytes().into_owned();
-        if name.strip_prefix(b"./").unwrap_or(&name) != YAML.as_bytes() {
-            continue;
-        }
-        if !entry.header().entry_type().is_file() || entry.size() > MAX_YAML {
-            return Err(PublishError::meta(
-                "hold something that is no small regular file",
-                YAML,
-            ));
-        }
-        let mut text = String::new();
-        entry.read_to_string(&mut text).at("read", path)?;
-        for field in ["architecture", "creation_date"] {
-            let says = |line: &str| {
-                line.split_once(':')
-                    .is_some_and(|(key, _)| key.trim_matches(['"', '\'']) == field)
-            };
-            if !text.lines().any(says) {
-                return Err(PublishError::meta("lack a field", field));
-            }
-        }
-        return Ok(());
-    }
-    Err(PublishError::meta("lack a file", YAML))
-}
-
-fn check_magic(path: &Path, ftype: &str) -> Result<(), PublishError> {
-    let mut found = [0; 4];
-    let magic: &[u8] = if ftype == "squashfs" {
-        b"hsqs"
-    } else {
-        b"QFI\xfb"
-    };
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut found));
-    match read {
-        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error).at("read", path),
-        Ok(()) if found == magic => Ok(()),
-        _ => Err(PublishError::field(
-            "a file",
-            if ftype == "squashfs" {
-                "is no squashfs"
-            } else {
-                "is no qcow2 disk"
-            },
-            path.display().to_string(),
-        )),
-    }
-}
-
-fn copy(from: &Path, to: &Path, behind: Option<&Written>) -> Result<Written, PublishError> {
-    let mut source = File::open(from).at("open", from)?;
-    let mut copied = Hashing::create(to, behind)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return copied.finish(),
-            Ok(count) => copied.write_all(&buffer[..count]).at("write", to)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).at("read", from),
-        }
-    }
-}
-
-/// A file that was written: its own digest, and the one it has behind the metadata.
-struct Written {
-    own: Hash,
-    combined: Option<Hash>,
-    size: u64,
-}
-
-impl Written {
-    fn item(&self, ftype: &str, path: String) -> Item {
-        Item {
-            combined: BTreeMap::new(),
-            ftype: ftype.to_owned(),
-            path,
-            sha256: hex(&self.own),
-            size: self.size,
-        }
-    }
-
-    fn combine(&self, meta: &mut Item, fields: &[&str]) {
-        for field in fields {
-            if let Some(combined) = &self.combined {
-                meta.combined.insert((*field).to_owned(), hex(combined));
-            }
-        }
-    }
-}
-
-fn hex(hash: &Hash) -> String {
-    Sha256::from_bytes(hash.clone().finalize().into()).to_string()
-}
-
-/// A new file, and the digests of what is written to it.
-struct Hashing {
-    file: BufWriter<File>,
-    written: Written,
-    path: PathBuf,
-}
-
-impl Hashing {
-    fn create(path: &Path, behind: Option<&Written>) -> Result<Self, PublishError> {
-        Ok(Self {
-            file: BufWriter::with_capacity(1 << 20, steps::create(path)?),
-            written: Written {
-                own: Hash::new(),
-                combined: behind.map(|metadata| metadata.own.clone()),
-                size: 0,
-            },
-            path: path.to_owned(),
-        })
-    }
-
-    fn finish(self) -> Result<Written, PublishError> {
-        let file = self
-            .file
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error);
-        steps::sync(&file.at("write", &self.path)?, &self.path)?;
-        Ok(self.written)
-    }
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        let (done, _) = bytes.split_at(count);
-        self.written.own.update(done);
-        if let Some(combined) = &mut self.written.combined {
-            combined.update(done);
-        }
-        self.written.size += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
 const METADATA: &str = "lxd.tar.xz";
 const FILE: &str = "version.json";
-const YAML: &str = "metadata.yaml";
-const MAX_YAML: u64 = 1 << 20;
+const INCUS_COMBINED: &str = "incus_combined.tar.gz";
+const LXD_COMBINED: &str = "lxd_combined.tar.gz";

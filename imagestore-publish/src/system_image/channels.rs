@@ -1,8 +1,9 @@
 use serde_json::{Map, Value, json};
 
 use super::contents::SystemChannel;
+use super::entry::{Version, version};
 use super::keyring::RoleKeyring;
-use super::publisher::{SystemImagePublisher, Version, check_path, version};
+use super::publisher::{SystemImagePublisher, check_path};
 use super::run::Run;
 use super::text;
 use crate::error::PublishError;

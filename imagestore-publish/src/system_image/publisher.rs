@@ -1,18 +1,16 @@
-use std::collections::BTreeSet;
-use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use imagestore_verify::signing::SigningKey;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::contents::BuildContents;
+use super::entry::{Version, entry, is_full, version};
 use super::keyring::{KeyringRole, RoleKeyring};
-use super::run::{Run, described, files};
+use super::run::Run;
 use super::tarball;
-use super::tarball::Plain;
-use crate::error::{At, PublishError};
-use crate::tree::{Tree, beside};
+use crate::error::PublishError;
+use crate::tree::Tree;
 
 /// The keys of a system-image server.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +61,7 @@ pub struct SystemImagePublisher<'a> {
     root: PathBuf,
     pub(super) keys: SystemImageKeys<'a>,
     now: Option<SystemTime>,
-    host: String,
+    pub(super) host: String,
 }
 
 impl<'a> SystemImagePublisher<'a> {
@@ -203,155 +201,6 @@ impl<'a> SystemImagePublisher<'a> {
         })
     }
 
-    /// Offers the newest build to so many of a hundred devices; 0 withdraws it.
-    ///
-    /// # Errors
-    /// [`PublishError`], also for a number above 100.
-    pub fn phase(&self, channel: &str, device: &str, percentage: u8) -> Result<(), PublishError> {
-        if percentage > 100 {
-            let value = percentage.to_string();
-            return Err(PublishError::field("a percentage", "is above 100", value));
-        }
-        let run = self.run()?;
-        let mut index = run.index(channel, device)?;
-        let newest = index.images.iter().map(version).max();
-        for image in &mut index.images {
-            if Some(version(image)) != newest {
-                continue;
-            }
-            match (image.as_object_mut(), percentage) {
-                (Some(image), 100) => drop(image.remove("phased-percentage")),
-                (Some(image), _) => {
-                    image.insert("phased-percentage".to_owned(), json!(percentage));
-                }
-                (None, _) => {}
-            }
-        }
-        run.put_index(channel, device, &index)?;
-        self.settle(&run, run.channels()?)
-    }
-
-    /// Keeps the newest so many full images and the deltas between them.
-    ///
-    /// # Errors
-    /// [`PublishError`].
-    pub fn expire(&self, channel: &str, device: &str, keep: usize) -> Result<(), PublishError> {
-        let run = self.run()?;
-        let mut index = run.index(channel, device)?;
-        let mut fulls: Vec<_> = index
-            .images
-            .iter()
-            .filter(|it| is_full(it))
-            .map(version)
-            .collect();
-        fulls.sort_unstable();
-        let kept: BTreeSet<_> = fulls.iter().rev().take(keep).copied().collect();
-        index.images.retain(|image| {
-            let base = image["base"].as_u64();
-            kept.contains(&version(image))
-                && base.is_none_or(|base| u32::try_from(base).is_ok_and(|it| kept.contains(&it)))
-        });
-        run.put_index(channel, device, &index)?;
-        self.settle(&run, run.channels()?)
-    }
-
-    /// Signs anew, with the image-signing key of this publisher, after the key was changed: the
-    /// channels, all indexes, the newest full image and all deltas. Older full images keep their
-    /// signatures.
-    ///
-    /// # Errors
-    /// [`PublishError`].
-    pub fn sign_anew(&self) -> Result<(), PublishError> {
-        let run = self.run()?;
-        let channels = run.channels()?;
-        let mut done = BTreeSet::new();
-        for (channel, whole) in &channels {
-            for device in whole["devices"].as_object().into_iter().flat_map(Map::keys) {
-                let index = run.index(channel, device)?;
-                let newest = index
-                    .images
-                    .iter()
-                    .filter(|it| is_full(it))
-                    .map(version)
-                    .max();
-                let signed = index
-                    .images
-                    .iter()
-                    .filter(|image| !is_full(image) || Some(version(image)) == newest);
-                for file in signed.flat_map(files) {
-                    let path = file["path"].as_str().unwrap_or_default().to_owned();
-                    if done.insert(path.clone()) {
-                        run.sign(&path, self.keys.image_signing)?;
-                    }
-                }
-                if run.index_path(channel, device).is_file() {
-                    run.put_index(channel, device, &index)?;
-                }
-                let keyring = format!("{channel}/{device}/device-signing.tar.xz");
-                if run.tree.path(&keyring).is_file() {
-                    run.sign(&keyring, self.keys.image_signing)?;
-                }
-            }
-        }
-        self.settle(&run, channels)
-    }
-
-    /// The archive-master keyring, as it goes into every image.
-    fn keyring_part(&self, run: &Run<'_>) -> Result<Value, PublishError> {
-        let master = run.tree.path("gpg/archive-master.tar.xz");
-        let (data, asc) = match (fs::read(&master), fs::read(beside(&master))) {
-            (Ok(data), Ok(asc)) => (data, asc),
-            (Err(error), _) | (_, Err(error)) => return Err(error).at("read", &master),
-        };
-        let folder = "system/usr/share/system-image/archive-master.tar.xz";
-        let members = [
-            Plain::new(folder, data),
-            Plain::new(format!("{folder}.asc"), asc),
-        ];
-        let bytes = tarball::plain(&members, 0)?;
-        run.pooled_bytes("keyring", &bytes)
-    }
-
-    pub(super) fn version(
-        &self,
-        run: &Run<'_>,
-        version: &Version<'_>,
-    ) -> Result<Value, PublishError> {
-        let Version {
-            channel,
-            device,
-            number,
-            target,
-            detail,
-        } = version;
-        let host = &self.host;
-        let target = target.map_or(String::new(), |target| {
-            format!("channel_target: {target}\n")
-        });
-        let ini = format!(
-            "[service]\nbase: {host}\nhttp_port: 80\nhttps_port: 443\nchannel: {channel}\n\
-             device: {device}\nbuild_number: {number}\n{target}version_detail: {detail}\n"
-        );
-        let folder = "system/etc/system-image";
-        let members = [
-            Plain::new("system/etc/ubuntu-build", format!("{number}\n")),
-            Plain::new(format!("{folder}/channel.ini"), ini),
-            Plain::folder(format!("{folder}/config.d"), 0o775),
-            Plain::link(format!("{folder}/config.d/00_default.ini"), "../client.ini"),
-            Plain::link(
-                format!("{folder}/config.d/01_channel.ini"),
-                "../channel.ini",
-            ),
-        ];
-        let bytes = tarball::plain(&members, 0)?;
-        let path = format!("{channel}/{device}/version-{number}.tar.xz");
-        let place = run.tree.path(&path);
-        if fs::read(&place).ok().as_deref() != Some(&bytes[..]) {
-            run.replace(&path, &bytes, self.keys.image_signing)?;
-        }
-        described(&path, &place)
-    }
-
     pub(super) fn run(&self) -> Result<Run<'_>, PublishError> {
         let mut tree = Tree::open(&self.root)?;
         // What is remembered beside the tree counts; the documents do if that was lost. After a
@@ -378,50 +227,6 @@ pub struct PublishedBuild {
     pub version: u32,
     /// When it was signed.
     pub signed_at: SystemTime,
-}
-
-pub(super) struct Version<'a> {
-    pub(super) channel: &'a str,
-    pub(super) device: &'a str,
-    pub(super) number: u32,
-    pub(super) target: Option<&'a str>,
-    pub(super) detail: &'a str,
-}
-
-fn entry(
-    version: &Version<'_>,
-    base: Option<u32>,
-    contents: &BuildContents,
-    mut files: Vec<Value>,
-) -> Value {
-    for (order, file) in files.iter_mut().enumerate() {
-        file["order"] = json!(order);
-    }
-    let mut entry = json!({
-        "description": version.detail,
-        "files": files,
-        "type": if base.is_some() { "delta" } else { "full" },
-        "version": version.number,
-        "version_detail": version.detail,
-    });
-    match (base, contents.minimum) {
-        (Some(base), _) => entry["base"] = json!(base),
-        (None, Some(minimum)) => entry["minversion"] = json!(minimum),
-        (None, None) => {}
-    }
-    if contents.bootme {
-        entry["bootme"] = json!(true);
-    }
-    entry
-}
-
-fn is_full(image: &Value) -> bool {
-    image["type"] == "full"
-}
-
-pub(super) fn version(image: &Value) -> u32 {
-    let number = image["version"].as_u64().unwrap_or_default();
-    u32::try_from(number).unwrap_or_default()
 }
 
 /// Names go into paths, and into scripts of recoveries that split at blanks.

@@ -6,5 +6,6 @@ mod packing;
 mod refusals;
 mod registry;
 mod simplestreams;
+mod simplestreams_files;
 mod support;
 mod tools;

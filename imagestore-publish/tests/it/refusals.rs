@@ -48,17 +48,17 @@ fn refuses_archives_and_metadata_that_readers_would_refuse() {
         (
             RootfsSource::Archive(html.clone()),
             given(meta()),
-            "not a whole .tar.xz file: ",
+            "not a whole packed tarball: ",
         ),
         (
             RootfsSource::Archive(text),
             given(meta()),
-            "not a whole .tar.xz file: ",
+            "not a whole packed tarball: ",
         ),
         (
             rootfs.clone(),
             MetaSource::Archive(html),
-            "not a whole .tar.xz file: ",
+            "not a whole packed tarball: ",
         ),
         (
             rootfs.clone(),

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use imagestore_publish::{
     ImageContents, ImageMetadata, PackOptions, PublishError, RootfsSource, SimplestreamsPublisher,
@@ -112,40 +113,70 @@ fn signs_the_same_bytes_in_both_forms() {
 }
 
 #[test]
-fn old_versions_leave_the_list_first_and_the_tree_one_publication_later() {
+fn old_versions_leave_the_list_first_and_the_tree_when_their_time_is_up() {
     let place = Place::new();
-    let keep = NonZeroUsize::new(2).expect("not zero");
+    let at = |seconds: u64, keep: usize| {
+        SimplestreamsPublisher::new(place.tree())
+            .with_time(keys::at(keys::SIGNED + seconds))
+            .with_kept_versions(NonZeroUsize::new(keep).expect("not zero"))
+            .with_grace(Duration::from_secs(100))
+    };
+    let mut removed = Vec::new();
     for minute in 0..5 {
         let id = format!("20240601_00:0{minute}");
-        publisher(&place)
-            .with_kept_versions(keep)
+        let published = at(minute * 60, 2)
             .publish(&name(NAME), build(&id), &contents(&place))
             .expect("published");
+        removed.extend(published.removed);
     }
-    let products = json(&place, "streams/v1/images.json");
-    let versions = &products["products"]["ubuntu:trusty:amd64:default"]["versions"];
-    let listed: Vec<_> = versions.as_object().expect("an object").keys().collect();
-    assert_eq!(listed, ["20240601_00:03", "20240601_00:04"]);
+    assert_eq!(listed(&place), ["20240601_00:03", "20240601_00:04"]);
+    // The first was listed until two minutes ago, the second until one minute ago.
     let folder = place.tree().join("images").join(NAME);
-    let mut there: Vec<_> = fs::read_dir(folder)
-        .expect("there")
-        .map(|entry| {
-            entry
-                .expect("an entry")
-                .file_name()
-                .into_string()
-                .expect("UTF-8")
-        })
-        .collect();
-    there.sort_unstable();
-    assert_eq!(
-        there,
-        ["20240601_00:02", "20240601_00:03", "20240601_00:04"]
-    );
+    assert_eq!(removed, [folder.join("20240601_00:00")]);
+    let four = ["01", "02", "03", "04"].map(|minute| format!("20240601_00:{minute}"));
+    assert_eq!(versions(&place), four);
+
+    at(300, 2).refresh().expect("refreshed");
+    assert_eq!(versions(&place), four[1..]);
+    // One that is listed again has its time again when it leaves once more.
+    at(310, 3).refresh().expect("refreshed");
+    assert_eq!(listed(&place), four[1..]);
+    at(500, 2).refresh().expect("refreshed");
+    assert_eq!(versions(&place), four[1..]);
+    at(590, 2).refresh().expect("refreshed");
+    assert_eq!(versions(&place), four[1..]);
+    at(600, 2).refresh().expect("refreshed");
+    assert_eq!(versions(&place), four[2..]);
+    at(610, 1)
+        .with_grace(Duration::ZERO)
+        .refresh()
+        .expect("refreshed");
+    assert_eq!(versions(&place), four[3..]);
+
     let error = publisher(&place)
         .publish(&name(NAME), build("20240601_00:04"), &contents(&place))
         .expect_err("again");
     assert!(matches!(error, PublishError::NotNewest { .. }), "{error}");
+}
+
+/// The versions in the product file.
+fn listed(place: &Place) -> Vec<String> {
+    let products = json(place, "streams/v1/images.json");
+    let versions = &products["products"]["ubuntu:trusty:amd64:default"]["versions"];
+    let versions = versions.as_object().expect("an object");
+    versions.keys().cloned().collect()
+}
+
+/// The versions in the tree.
+fn versions(place: &Place) -> Vec<String> {
+    let folder = place.tree().join("images").join(NAME);
+    let entries = fs::read_dir(folder).expect("there");
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+    let mut there: Vec<_> = entries
+        .map(|entry| name(entry).into_string().expect("UTF-8"))
+        .collect();
+    there.sort_unstable();
+    there
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use imagestore_testkit::oracle::Tool;
 use imagestore_testkit::{Server, Site};
 use imagestore_verify::Sha256;
 
@@ -21,14 +22,22 @@ async fn the_real_client_lists_exports_and_copies_what_is_published_here() {
         return;
     }
     let place = Place::new();
-    let squashfs = place.path("rootfs.squashfs");
-    let made = Command::new("mksquashfs")
-        .args([place.path("rootfs"), squashfs.clone()])
-        .args(["-noappend", "-quiet", "-no-progress"])
-        .output();
-    assert!(made.expect("mksquashfs").status.success());
-    place.publish("20240601_00:00", &squashfs);
-    place.publish("20240601_00:01", &squashfs);
+    let xdelta3 = Tool::find("xdelta3").expect("looked for before");
+    let random: Vec<u8> = (0..9000_u32)
+        .flat_map(|block| *Sha256::of(&block.to_le_bytes()).as_bytes())
+        .collect();
+    fs::write(place.path("rootfs/etc/random"), random).expect("written");
+    for build in ["20240601_00:00", "20240601_00:01"] {
+        let squashfs = place.path(&format!("{build}.squashfs"));
+        let made = Command::new("mksquashfs")
+            .args([place.path("rootfs"), squashfs.clone()])
+            .args(["-noappend", "-quiet", "-no-progress"])
+            .output();
+        assert!(made.expect("mksquashfs").status.success());
+        // This changes a file below `rootfs`, so the next squashfs differs.
+        place.publish_delta(build, &squashfs, &xdelta3);
+    }
+    place.publish_combined("20240601_00:02");
     let server = Server::https(Site::directory(place.tree())).expect("a port");
     let lxd = Lxd::start();
     let certificate = place.path("tree.crt");
@@ -39,13 +48,14 @@ async fn the_real_client_lists_exports_and_copies_what_is_published_here() {
     );
 
     // By the fingerprint that is found here, it finds the same image, and so for every form.
-    for (prefer, build) in [
-        ("squashfs", "20240601_00:01"),
-        ("squashfs", "20240601_00:00"),
-        ("tar", "20240601_00:01"),
+    for (variant, form, build) in [
+        ("default", "squashfs", "20240601_00:01"),
+        ("default", "squashfs", "20240601_00:00"),
+        ("default", "tar", "20240601_00:01"),
+        ("one", "combined", "20240601_00:02"),
     ] {
-        let path = format!("ubuntu/trusty/{ARCH}/default/{build}");
-        let image = lookup_in(&place.tree(), &path, prefer).await;
+        let path = format!("ubuntu/trusty/{ARCH}/{variant}/{build}+{form}");
+        let image = lookup_in(&place.tree(), &path, "squashfs").await;
         let fingerprint = image.fingerprint.expect("has one").to_string();
         let listed = lxd.lxc(&[
             "image",
@@ -100,6 +110,28 @@ async fn the_real_client_lists_exports_and_copies_what_is_published_here() {
         "lF",
     ]);
     assert_eq!(kept.trim(), format!("mine,{fingerprint}"));
+
+    lxd.lxc(&[
+        "image",
+        "copy",
+        "tree:ubuntu/trusty/one",
+        "local:",
+        "--quiet",
+    ]);
+
+    // With the build before at hand, the daemon fetches the delta and not the file.
+    lxd.lxc(&["image", "delete", "local:mine"]);
+    let path = format!("ubuntu/trusty/{ARCH}/default/20240601_00:00");
+    let older = lookup_in(&place.tree(), &path, "squashfs").await;
+    for fingerprint in [older.fingerprint.expect("has one"), fingerprint] {
+        server.forget_requests();
+        let from = format!("tree:{fingerprint}");
+        lxd.lxc(&["image", "copy", &from, "local:", "--quiet"]);
+    }
+    let asked: Vec<_> = server.requests().iter().map(|it| it.path.clone()).collect();
+    let there = |end: &str| asked.iter().any(|path| path.ends_with(end));
+    assert!(there("/root.20240601_00:00.vcdiff"), "{asked:?}");
+    assert!(!there("/rootfs.squashfs"), "{asked:?}");
 }
 
 struct Lxd {
@@ -152,7 +184,7 @@ impl Drop for Lxd {
 fn missing() -> Option<String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    for program in ["lxd", "lxc", "mksquashfs", "setsid"] {
+    for program in ["lxd", "lxc", "mksquashfs", "setsid", "xdelta3", "tar"] {
         if !folders.iter().any(|folder| folder.join(program).is_file()) {
             return Some(format!("`{program}` is not installed"));
         }

@@ -10,6 +10,7 @@ use imagestore_publish::{
 };
 use imagestore_simplestreams::Simplestreams;
 use imagestore_store::Store;
+use imagestore_testkit::oracle::Tool;
 use imagestore_testkit::{MemoryTransport, keys};
 use imagestore_verify::{Policy, Sha256, Verified};
 use tempfile::TempDir;
@@ -45,6 +46,49 @@ impl Place {
 
     /// A build with a tarball and a squashfs; each differs from the one before.
     pub(crate) fn publish(&self, build: &str, squashfs: &Path) {
+        self.publish_by(build, squashfs, |publisher, contents| (publisher, contents));
+    }
+
+    /// The same with a delta from the build before.
+    pub(crate) fn publish_delta(&self, build: &str, squashfs: &Path, xdelta3: &Tool) {
+        self.publish_by(build, squashfs, |publisher, contents| {
+            (publisher.with_deltas(xdelta3.path()), contents)
+        });
+    }
+
+    /// Another image, in one file, which is left in `combined.tar.xz`.
+    pub(crate) fn publish_combined(&self, build: &str) {
+        let combined = self.path("combined.tar.xz");
+        let yaml = "architecture: x86_64\ncreation_date: 1717200000\n";
+        fs::write(self.path("metadata.yaml"), yaml).expect("written");
+        let tar = Tool::find("tar").expect("tar");
+        let packed = tar
+            .command()
+            .folder(self.folder.path())
+            .args(["-cJf", "combined.tar.xz", "metadata.yaml", "rootfs"])
+            .run();
+        drop(packed.expect_success());
+        let contents = ImageContents::new(ImageMetadata::Made).with_combined(combined);
+        SimplestreamsPublisher::new(self.tree())
+            .with_key(keys::images())
+            .with_time(keys::at(keys::SIGNED))
+            .publish(
+                &format!("ubuntu/trusty/{ARCH}/one").parse().expect("a name"),
+                build.parse().expect("a build"),
+                &contents,
+            )
+            .expect("published");
+    }
+
+    fn publish_by(
+        &self,
+        build: &str,
+        squashfs: &Path,
+        with: impl FnOnce(
+            SimplestreamsPublisher<'static>,
+            ImageContents,
+        ) -> (SimplestreamsPublisher<'static>, ImageContents),
+    ) {
         fs::write(self.path("rootfs/etc/build"), build).expect("written");
         let options = PackOptions::default().with_owners(Owners::Root);
         let contents = ImageContents::new(ImageMetadata::Made)
@@ -52,9 +96,11 @@ impl Place {
             .with_squashfs(squashfs)
             .with_alias("ubuntu/lts");
         let name = format!("ubuntu/trusty/{ARCH}/default");
-        SimplestreamsPublisher::new(self.tree())
+        let publisher = SimplestreamsPublisher::new(self.tree())
             .with_key(keys::images())
-            .with_time(keys::at(keys::SIGNED))
+            .with_time(keys::at(keys::SIGNED));
+        let (publisher, contents) = with(publisher, contents);
+        publisher
             .publish(
                 &name.parse().expect("a name"),
                 build.parse().expect("a build"),
@@ -161,4 +207,67 @@ async fn files_of_another_version_are_refused_one_by_one_and_together() {
         .await
         .expect_err("others");
     assert_eq!(error.kind(), ErrorKind::Untrusted, "{error}");
+}
+
+/// Bytes that look like no others, behind the magic of a squashfs.
+fn squashfs(place: &Place, name: &str, change: u8) -> PathBuf {
+    let mut bytes = b"hsqs".to_vec();
+    for block in 0..3000_u32 {
+        bytes.extend_from_slice(Sha256::of(&block.to_le_bytes()).as_bytes());
+    }
+    bytes[50_000] ^= change;
+    let path = place.path(name);
+    fs::write(&path, bytes).expect("written");
+    path
+}
+
+#[tokio::test]
+async fn the_next_build_comes_as_a_delta_and_whole_if_that_is_damaged() {
+    let Some(xdelta3) = Tool::find("xdelta3") else {
+        return;
+    };
+    let place = Place::new();
+    let (first, second) = (squashfs(&place, "one", 0), squashfs(&place, "two", 1));
+    place.publish_delta("20240531_12:00", &first, &xdelta3);
+    place.publish_delta("20240531_12:01", &second, &xdelta3);
+    let folder = format!("{BASE}/images/ubuntu/trusty/{ARCH}/default/20240531_12:01");
+    let (full, delta) = (
+        format!("{folder}/rootfs.squashfs"),
+        format!("{folder}/root.20240531_12:00.vcdiff"),
+    );
+    for damaged in [false, true] {
+        let (transport, context) = context(&place.tree());
+        let store = Store::open(&place.path(&format!("store-{damaged}"))).expect("a store");
+        let source = source(&context, "squashfs");
+        if damaged {
+            let mut bytes = transport.file(&delta).expect("published").to_vec();
+            bytes[20] ^= 1;
+            transport.put(&delta, bytes);
+        }
+        for build in ["20240531_12:00", "20240531_12:01"] {
+            let name = format!("ubuntu/trusty/{ARCH}/default/{build}");
+            let image = lookup(&source, &name).await.expect("listed");
+            let stored = store.fetch(&context, source.remote(), &image).await;
+            let stored = stored.expect("right");
+            assert_eq!(stored.fingerprint(), image.fingerprint);
+        }
+        assert_eq!(transport.count(&delta), 1, "damaged: {damaged}");
+        assert_eq!(transport.count(&full), usize::from(damaged));
+    }
+}
+
+#[tokio::test]
+async fn an_image_in_one_file_is_found_and_kept() {
+    let place = Place::new();
+    place.publish_combined("20240531_12:00");
+    let (_, context) = context(&place.tree());
+    let store = Store::open(&place.path("store")).expect("a store");
+    let source = source(&context, "tar");
+    let image = lookup(&source, "ubuntu/trusty/one").await.expect("listed");
+    assert_eq!(image.id.build(), "20240531_12:00+combined");
+    let stored = store.fetch(&context, source.remote(), &image).await;
+    let stored = stored.expect("right");
+    assert_eq!(stored.artifacts().len(), 1);
+    let bytes = fs::read(place.path("combined.tar.xz")).expect("there");
+    assert_eq!(stored.fingerprint(), Some(Sha256::of(&bytes)));
 }

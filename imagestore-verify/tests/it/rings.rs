@@ -195,3 +195,25 @@ fn keyrings_have_limits() {
     let error = Keyring::from_bytes(&vec![0xc6; 17 * 1024 * 1024]).expect_err("17 MiB");
     assert!(matches!(error, VerifyError::TooMany { .. }), "{error}");
 }
+
+#[test]
+fn keyrings_are_equal_only_if_they_believe_the_same() -> Outcome {
+    let (one, other) = (key(), key());
+    let own = Keyring::from_bytes(&plain(&one))?;
+    let again = Keyring::from_bytes(&plain(&one))?;
+    // What one of them has computed by now makes no difference.
+    assert_eq!(refusal(&own, &one)?, None);
+    assert_eq!(own, again);
+    let revocation = Sig::new(0x20, &one, now() - 60)
+        .with(false, 29, [2])
+        .on_key(&one, &one);
+    let revoked = Keyring::from_bytes(&[plain(&one), revocation].concat())?;
+    assert_eq!(own.fingerprints(), revoked.fingerprints());
+    assert_ne!(own, revoked);
+    assert_ne!(own, own.clone().pinned(&fingerprint(&one))?);
+    let both = own.union(&Keyring::from_bytes(&plain(&other))?);
+    assert_ne!(own, both);
+    assert_eq!(both.only(&fingerprint(&one))?, own);
+    assert_ne!(both, both.without(&[fingerprint(&other)])?);
+    Ok(())
+}

@@ -1,0 +1,133 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use imagestore_verify::Sha256;
+use sha2::{Digest, Sha256 as Hash};
+
+use super::version::Item;
+use crate::error::{At, PublishError};
+use crate::steps;
+
+/// Copies a file, byte for byte, to one that was not there.
+pub(super) fn copy(
+    from: &Path,
+    to: &Path,
+    behind: Option<&Written>,
+) -> Result<Written, PublishError> {
+    let mut source = File::open(from).at("open", from)?;
+    let mut copied = Hashing::create(to, behind)?;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return copied.finish(),
+            Ok(count) => copied.write_all(&buffer[..count]).at("write", to)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error).at("read", from),
+        }
+    }
+}
+
+/// A file that was written: its own digest, and the one it has behind the metadata.
+pub(super) struct Written {
+    own: Hash,
+    combined: Option<Hash>,
+    pub(super) size: u64,
+}
+
+impl Written {
+    /// What was written to a file by somebody else.
+    pub(super) fn of(path: &Path) -> Result<Self, PublishError> {
+        let mut written = Self {
+            own: Hash::new(),
+            combined: None,
+            size: 0,
+        };
+        let mut file = File::open(path).at("open", path)?;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    written.own.update(&buffer[..count]);
+                    written.size += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error).at("read", path),
+            }
+        }
+        steps::sync(&file, path)?;
+        Ok(written)
+    }
+
+    pub(super) fn item(&self, ftype: &str, path: String) -> Item {
+        Item {
+            delta_base: None,
+            fields: BTreeMap::new(),
+            ftype: ftype.to_owned(),
+            path,
+            sha256: hex(&self.own),
+            size: self.size,
+        }
+    }
+
+    pub(super) fn combine(&self, meta: &mut Item, fields: &[&str]) {
+        for field in fields {
+            if let Some(combined) = &self.combined {
+                meta.fields.insert((*field).to_owned(), hex(combined));
+            }
+        }
+    }
+}
+
+fn hex(hash: &Hash) -> String {
+    Sha256::from_bytes(hash.clone().finalize().into()).to_string()
+}
+
+/// A new file, and the digests of what is written to it.
+pub(super) struct Hashing {
+    file: BufWriter<File>,
+    written: Written,
+    path: PathBuf,
+}
+
+impl Hashing {
+    pub(super) fn create(path: &Path, behind: Option<&Written>) -> Result<Self, PublishError> {
+        Ok(Self {
+            file: BufWriter::with_capacity(1 << 20, steps::create(path)?),
+            written: Written {
+                own: Hash::new(),
+                combined: behind.map(|metadata| metadata.own.clone()),
+                size: 0,
+            },
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) fn finish(self) -> Result<Written, PublishError> {
+        let file = self
+            .file
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error);
+        steps::sync(&file.at("write", &self.path)?, &self.path)?;
+        Ok(self.written)
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        let (done, _) = bytes.split_at(count);
+        self.written.own.update(done);
+        if let Some(combined) = &mut self.written.combined {
+            combined.update(done);
+        }
+        self.written.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
