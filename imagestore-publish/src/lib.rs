@@ -46,6 +46,7 @@ mod simplestreams;
 mod steps;
 mod system_image;
 mod tree;
+mod written;
 mod xz;
 
 pub use crate::build_id::BuildId;

@@ -1,10 +1,7 @@
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use imagestore_verify::Sha256;
 use imagestore_verify::signing::SigningKey;
-use sha2::{Digest, Sha256 as Hash};
 
 use super::{Contents, MetaSource, RootfsSource};
 use crate::build_id::BuildId;
@@ -13,6 +10,7 @@ use crate::meta::Meta;
 use crate::pack::{Packed, pack};
 use crate::steps;
 use crate::tree::{Publication, beside};
+use crate::written::{Hashing, copy};
 use crate::xz;
 
 /// A build whose files lie in a folder that no reader looks into.
@@ -32,14 +30,14 @@ impl Staged {
         steps::make_folders(&folder)?;
         let (rootfs, meta) = (folder.join(ROOTFS), folder.join(META));
         let mut packed = None;
-        let rootfs_digest = match &contents.rootfs {
+        let written_rootfs = match &contents.rootfs {
             RootfsSource::Archive(path) => {
-                let digest = copy(path, &rootfs)?;
+                let written = copy(path, &rootfs, None)?;
                 xz::check_tarball(&rootfs)?;
-                digest
+                written
             }
             RootfsSource::Directory(path, options) => {
-                let mut to = xz::encoder(Hashing::create(&rootfs)?).at("write", &rootfs)?;
+                let mut to = xz::encoder(Hashing::create(&rootfs, None)?).at("write", &rootfs)?;
                 packed = Some(pack(path, options, &mut to)?);
                 to.finish().at("write", &rootfs)?.finish()?
             }
@@ -49,21 +47,22 @@ impl Staged {
             MetaSource::Directory(path) => Some(Meta::from_directory(path)?),
             MetaSource::Files(meta) => Some(meta.clone()),
         };
-        let meta_digest = match (&contents.meta, files) {
-            (MetaSource::Archive(path), _) => copy(path, &meta)?,
+        let written_meta = match (&contents.meta, files) {
+            (MetaSource::Archive(path), _) => copy(path, &meta, None)?,
             (_, files) => {
                 let devices = packed.as_ref().map_or(&[][..], |packed| &packed.devices);
                 let files = files
                     .unwrap_or_else(|| Meta::new(""))
                     .complete(build.time(), devices);
                 files.check()?;
-                let mut to = Hashing::create(&meta)?;
+                let mut to = Hashing::create(&meta, None)?;
                 files.write(build.time(), &mut to).at("write", &meta)?;
                 to.finish()?
             }
         };
         // Read back, whichever way it came: what readers will find is what counts.
         Meta::read(&meta)?;
+        let (rootfs_digest, meta_digest) = (written_rootfs.sha256(), written_meta.sha256());
         let sums = format!("{rootfs_digest}  {ROOTFS}\n{meta_digest}  {META}\n");
         steps::write(&folder.join(SUMS), sums.as_bytes())?;
         Ok(Self { folder, packed })
@@ -96,59 +95,6 @@ pub(super) fn missing(folder: &Path) -> Option<String> {
 /// What the metadata of a build say.
 pub(super) fn meta(folder: &Path) -> Result<Meta, PublishError> {
     Meta::read(&folder.join(META))
-}
-
-fn copy(from: &Path, to: &Path) -> Result<Sha256, PublishError> {
-    let mut source = File::open(from).at("open", from)?;
-    let mut copied = Hashing::create(to)?;
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match source.read(&mut buffer) {
-            Ok(0) => return copied.finish(),
-            Ok(count) => copied.write_all(&buffer[..count]).at("write", to)?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error).at("read", from),
-        }
-    }
-}
-
-/// A new file, and the digest of what is written to it.
-struct Hashing {
-    file: BufWriter<File>,
-    hash: Hash,
-    path: PathBuf,
-}
-
-impl Hashing {
-    fn create(path: &Path) -> Result<Self, PublishError> {
-        let file = BufWriter::with_capacity(1 << 20, steps::create(path)?);
-        Ok(Self {
-            file,
-            hash: Hash::new(),
-            path: path.to_owned(),
-        })
-    }
-
-    fn finish(self) -> Result<Sha256, PublishError> {
-        let file = self
-            .file
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error);
-        steps::sync(&file.at("write", &self.path)?, &self.path)?;
-        Ok(Sha256::from_bytes(self.hash.finalize().into()))
-    }
-}
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write(bytes)?;
-        self.hash.update(&bytes[..count]);
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 const ROOTFS: &str = "rootfs.tar.xz";

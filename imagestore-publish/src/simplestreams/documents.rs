@@ -3,7 +3,8 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::version::{Item, Version};
+use super::item::Item;
+use super::version::Version;
 use crate::build_id::BuildId;
 use crate::image_name::ImageName;
 use crate::tree::seconds;

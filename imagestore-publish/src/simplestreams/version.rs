@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{Combined, YAML, check_combined, check_magic, check_metadata};
 use super::contents::{ImageContents, ImageMetadata, yaml};
 use super::delta;
-use super::written::{Hashing, Written, copy};
+use super::item::Item;
 use crate::build_id::BuildId;
 use crate::error::{At, PublishError};
 use crate::image_name::ImageName;
@@ -16,6 +16,7 @@ use crate::lxc_images::RootfsSource;
 use crate::pack::{Packed, pack};
 use crate::steps;
 use crate::tree::seconds;
+use crate::written::{Hashing, Written, copy};
 use crate::xz;
 
 /// What the product file says of one version. It lies beside the files, so that no publication has to read them again.
@@ -23,21 +24,6 @@ use crate::xz;
 pub(super) struct Version {
     pub(super) aliases: Vec<String>,
     pub(super) items: BTreeMap<String, Item>,
-}
-
-/// One item of a version.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-pub(super) struct Item {
-    /// The version a delta starts from.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delta_base: Option<String>,
-    /// Fingerprints, and `combined_type`.
-    #[serde(flatten)]
-    pub(super) fields: BTreeMap<String, String>,
-    pub(super) ftype: String,
-    pub(super) path: String,
-    pub(super) sha256: String,
-    pub(super) size: u64,
 }
 
 /// The version before, and the program that makes deltas from it.
@@ -129,7 +115,7 @@ impl Place<'_> {
     ) -> Result<Option<Packed>, PublishError> {
         let (path, shown) = self.at(METADATA);
         let metadata = write_metadata(&path, name, build, &contents.metadata)?;
-        let mut meta = metadata.item(METADATA, shown);
+        let mut meta = Item::new(&metadata, METADATA, shown);
         let mut packed = None;
         if let Some(rootfs) = &contents.rootfs {
             let (path, shown) = self.at("rootfs.tar.xz");
@@ -143,8 +129,11 @@ impl Place<'_> {
                 }
             };
             xz::check_tarball(&path)?;
-            written.combine(&mut meta, &["combined_rootxz_sha256", "combined_sha256"]);
-            items.insert("root.tar.xz".into(), written.item("root.tar.xz", shown));
+            meta.combine(&written, &["combined_rootxz_sha256", "combined_sha256"]);
+            items.insert(
+                "root.tar.xz".into(),
+                Item::new(&written, "root.tar.xz", shown),
+            );
         }
         for (from, raw) in [(&contents.squashfs, &SQUASHFS), (&contents.disk, &DISK)] {
             let Some(from) = from else { continue };
@@ -152,11 +141,11 @@ impl Place<'_> {
             check_magic(from, raw.ftype)?;
             let written = copy(from, &path, Some(&metadata))?;
             let field = format!("combined_{}_sha256", raw.ftype.replace('.', "-"));
-            written.combine(&mut meta, &[&field]);
+            meta.combine(&written, &[&field]);
             if let Some(older) = older {
                 self.delta(items, raw, &path, &written, older)?;
             }
-            items.insert(raw.key.into(), written.item(raw.ftype, shown));
+            items.insert(raw.key.into(), Item::new(&written, raw.ftype, shown));
         }
         // Each program looks for its own item only; to both it is the same file.
         for family in [METADATA, "incus.tar.xz"] {
@@ -190,7 +179,7 @@ impl Place<'_> {
         }
         let item = Item {
             delta_base: Some(older.build.to_string()),
-            ..written.item(&format!("{}.vcdiff", raw.ftype), shown)
+            ..Item::new(&written, &format!("{}.vcdiff", raw.ftype), shown)
         };
         items.insert(name, item);
         Ok(())
@@ -201,7 +190,7 @@ impl Place<'_> {
         let kind = check_combined(from)?;
         let (path, shown) = self.at("combined.tar.gz");
         let written = copy(from, &path, None)?;
-        let mut item = written.item(INCUS_COMBINED, shown);
+        let mut item = Item::new(&written, INCUS_COMBINED, shown);
         if kind == Combined::VirtualMachine {
             let (field, value) = ("combined_type", "virtual-machine");
             item.fields.insert(field.to_owned(), value.to_owned());

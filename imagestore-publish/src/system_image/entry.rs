@@ -105,6 +105,11 @@ pub(super) fn entry(
     entry
 }
 
+/// The highest version number of the full images.
+pub(super) fn newest_full(images: &[Value]) -> Option<u32> {
+    images.iter().filter(|it| is_full(it)).map(version).max()
+}
+
 pub(super) fn is_full(image: &Value) -> bool {
     image["type"] == "full"
 }

@@ -5,7 +5,7 @@ use imagestore_verify::signing::SigningKey;
 use serde_json::json;
 
 use super::contents::BuildContents;
-use super::entry::{Version, entry, is_full, version};
+use super::entry::{Version, entry, is_full, newest_full, version};
 use super::keyring::{KeyringRole, RoleKeyring};
 use super::run::Run;
 use super::tarball;
@@ -128,12 +128,7 @@ impl<'a> SystemImagePublisher<'a> {
         check_path("a device", device)?;
         let run = self.run()?;
         let mut index = run.index(channel, device)?;
-        let newest = index
-            .images
-            .iter()
-            .filter(|it| is_full(it))
-            .map(version)
-            .max();
+        let newest = newest_full(&index.images);
         let number = newest.unwrap_or(0) + 1;
         let mut detail = contents.detail.clone();
         if !detail.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, json};
 
-use super::entry::{is_full, version};
+use super::entry::{is_full, newest_full, version};
 use super::publisher::SystemImagePublisher;
 use super::run::files;
 use crate::error::PublishError;
@@ -75,12 +75,7 @@ impl SystemImagePublisher<'_> {
         for (channel, whole) in &channels {
             for device in whole["devices"].as_object().into_iter().flat_map(Map::keys) {
                 let index = run.index(channel, device)?;
-                let newest = index
-                    .images
-                    .iter()
-                    .filter(|it| is_full(it))
-                    .map(version)
-                    .max();
+                let newest = newest_full(&index.images);
                 let signed = index
                     .images
                     .iter()

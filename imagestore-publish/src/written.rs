@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+//! Files that are written once, and the digests of what is in them.
+
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -6,12 +7,11 @@ use std::path::{Path, PathBuf};
 use imagestore_verify::Sha256;
 use sha2::{Digest, Sha256 as Hash};
 
-use super::version::Item;
 use crate::error::{At, PublishError};
 use crate::steps;
 
 /// Copies a file, byte for byte, to one that was not there.
-pub(super) fn copy(
+pub(crate) fn copy(
     from: &Path,
     to: &Path,
     behind: Option<&Written>,
@@ -30,15 +30,15 @@ pub(super) fn copy(
 }
 
 /// A file that was written: its own digest, and the one it has behind the metadata.
-pub(super) struct Written {
+pub(crate) struct Written {
     own: Hash,
     combined: Option<Hash>,
-    pub(super) size: u64,
+    pub(crate) size: u64,
 }
 
 impl Written {
     /// What was written to a file by somebody else.
-    pub(super) fn of(path: &Path) -> Result<Self, PublishError> {
+    pub(crate) fn of(path: &Path) -> Result<Self, PublishError> {
         let mut written = Self {
             own: Hash::new(),
             combined: None,
@@ -61,39 +61,30 @@ impl Written {
         Ok(written)
     }
 
-    pub(super) fn item(&self, ftype: &str, path: String) -> Item {
-        Item {
-            delta_base: None,
-            fields: BTreeMap::new(),
-            ftype: ftype.to_owned(),
-            path,
-            sha256: hex(&self.own),
-            size: self.size,
-        }
+    /// The digest of what was written.
+    pub(crate) fn sha256(&self) -> Sha256 {
+        finished(&self.own)
     }
 
-    pub(super) fn combine(&self, meta: &mut Item, fields: &[&str]) {
-        for field in fields {
-            if let Some(combined) = &self.combined {
-                meta.fields.insert((*field).to_owned(), hex(combined));
-            }
-        }
+    /// The digest of the metadata and what was written, as one; where it was written behind some.
+    pub(crate) fn combined(&self) -> Option<Sha256> {
+        self.combined.as_ref().map(finished)
     }
 }
 
-fn hex(hash: &Hash) -> String {
-    Sha256::from_bytes(hash.clone().finalize().into()).to_string()
+fn finished(hash: &Hash) -> Sha256 {
+    Sha256::from_bytes(hash.clone().finalize().into())
 }
 
 /// A new file, and the digests of what is written to it.
-pub(super) struct Hashing {
+pub(crate) struct Hashing {
     file: BufWriter<File>,
     written: Written,
     path: PathBuf,
 }
 
 impl Hashing {
-    pub(super) fn create(path: &Path, behind: Option<&Written>) -> Result<Self, PublishError> {
+    pub(crate) fn create(path: &Path, behind: Option<&Written>) -> Result<Self, PublishError> {
         Ok(Self {
             file: BufWriter::with_capacity(1 << 20, steps::create(path)?),
             written: Written {
@@ -105,7 +96,7 @@ impl Hashing {
         })
     }
 
-    pub(super) fn finish(self) -> Result<Written, PublishError> {
+    pub(crate) fn finish(self) -> Result<Written, PublishError> {
         let file = self
             .file
             .into_inner()
