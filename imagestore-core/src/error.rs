@@ -140,6 +140,10 @@ pub enum ErrorKind {
     Network,
     /// There is no such remote, image, build or document.
     NotFound,
+    /// The remote knows what is meant and does not let this caller have it. The same request gets
+    /// the same answer: it takes another client certificate, another secret, or somebody who allows
+    /// it.
+    Refused,
     /// A signed document is older than one that was seen before.
     RolledBack,
     /// The local disk: full, read-only, without permission, busy.
@@ -166,6 +170,7 @@ impl ErrorKind {
             Self::Malformed => "malformed",
             Self::Network => "network",
             Self::NotFound => "not-found",
+            Self::Refused => "refused",
             Self::RolledBack => "rolled-back",
             Self::Storage => "storage",
             Self::TooLarge => "too-large",

@@ -20,9 +20,9 @@ use crate::remote::RemoteConfig;
 /// - Redirects are few, never lead from https to http, and carry no credentials to another host.
 /// - Bytes are handed on as sent, without content decoding.
 /// - A transport may always answer as if [`Get::known`] were not there.
-/// - Status 404 and 410 are [`ErrorKind::NotFound`]; every other failure to answer is
-///   [`ErrorKind::Network`]. "Not there" must be told from "could not ask": a missing `.asc` is an
-///   answer.
+/// - Status 404 and 410 are [`ErrorKind::NotFound`], 401 and 403 [`ErrorKind::Refused`]; every other
+///   failure to answer is [`ErrorKind::Network`]. "Not there" must be told from "could not ask": a
+///   missing `.asc` is an answer.
 /// - A body that ends before its announced length is [`ErrorKind::Network`], from [`Body::chunk`].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {

@@ -119,7 +119,7 @@ impl Answer {
         let status = self.response.status();
         let (kind, what) = match status.as_u16() {
             404 | 410 => (ErrorKind::NotFound, "not there"),
-            401 | 403 => (ErrorKind::Network, "does not allow it"),
+            401 | 403 => (ErrorKind::Refused, "does not allow it"),
             407 => (ErrorKind::Network, "the proxy does not allow it"),
             429 => (ErrorKind::Network, "has been asked too often"),
             500..=599 => (ErrorKind::Network, "is out of order"),
