@@ -83,6 +83,26 @@ impl Answer {
         }
     }
 
+    /// What comes of an answer to a request that changes something. What else the server says is
+    /// left to the caller, as far as it is short.
+    pub(crate) async fn of_change(self, options: &HttpOptions) -> Result<Body> {
+        let headers = self.response.headers();
+        if let Some(fault) = fault_of_head(headers, options) {
+            return Err(self.way.error(ErrorKind::Network, fault));
+        }
+        let length = self.announced();
+        if matches!(self.response.status().as_u16(), 200 | 202) {
+            return Ok(self.arriving(0, length, options));
+        }
+        let error = self.failure().error;
+        let body = self.arriving(0, length, options);
+        let channel = body.channel().cloned();
+        Err(match body.collect(LONGEST_SAID).await {
+            Ok(bytes) => error.with_answer(imagestore_core::Answer { bytes, channel }),
+            Err(_) => error,
+        })
+    }
+
     fn arriving(self, offset: u64, length: Option<u64>, options: &HttpOptions) -> Body {
         let headers = self.response.headers();
         let validators = validators(headers);
@@ -175,6 +195,9 @@ fn fault_of_head(headers: &HeaderMap, options: &HttpOptions) -> Option<String> {
             format!("sent a body in the transfer encoding `{coding}`, which was not asked for")
         })
 }
+
+// Room for what a person reads.
+const LONGEST_SAID: u64 = 4 << 10;
 
 fn named(status: StatusCode) -> String {
     match status.canonical_reason() {
