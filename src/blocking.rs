@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use imagestore_core::{Error, ErrorKind, ImageRef, ListedEntries, Resolution, Result};
+use imagestore_core::{
+    Error, ErrorKind, ImagePath, ImageRef, ImageSource, ListedEntries, Resolution, Result,
+};
 use imagestore_store::StoredImage;
 use tokio::runtime::{Builder, Runtime};
 
@@ -55,6 +57,15 @@ impl ImageStore {
     /// Those of the method it stands for.
     pub fn fetch(&self, reference: &ImageRef) -> Result<Fetched> {
         self.runtime.block_on(self.inner.fetch(reference))
+    }
+
+    /// The image at a source that is no configured remote:
+    /// [`ImageStore::fetch_from`](crate::ImageStore::fetch_from).
+    ///
+    /// # Errors
+    /// Those of the method it stands for.
+    pub fn fetch_from(&self, source: &dyn ImageSource, path: &ImagePath) -> Result<Fetched> {
+        self.runtime.block_on(self.inner.fetch_from(source, path))
     }
 
     /// Unpacks an image: [`ImageStore::unpack`](crate::ImageStore::unpack).

@@ -2,8 +2,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use imagestore_core::{
-    Error, ErrorKind, Event, Hop, ImageRef, ListedEntries, RemoteConfig, RemoteName, Resolution,
-    Resolver, Result,
+    Context, Error, ErrorKind, Event, Hop, ImagePath, ImageRef, ImageSource, ListedEntries,
+    RemoteConfig, RemoteName, Resolution, Resolver, Result,
 };
 use imagestore_store::{Store, StoredImage};
 use imagestore_systemimage::SystemImageProtocol;
@@ -91,6 +91,39 @@ impl ImageStore {
         }
     }
 
+    /// The image a path names at a source that is no configured remote, downloaded unless it is here
+    /// already: a host whose address, certificate and secret a peer has just told.
+    ///
+    /// The source is made with the [context](ImageStore::context) of this image store.
+    ///
+    /// # Errors
+    /// Those of [`Resolver::resolve_from`] and [`Store::fetch`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use imagestore::core::{RemoteConfig, TlsTrust, Trust};
+    /// use imagestore::lxd::{Lxd, Secret};
+    ///
+    /// # async fn example(images: imagestore::ImageStore, pin: &str, fingerprint: &str, word: &str)
+    /// # -> imagestore::Result<()> {
+    /// let url = "https+lxd://192.0.2.7:8443".parse()?;
+    /// let pin = TlsTrust::Pin(vec![pin.parse().expect("64 digits")]);
+    /// let remote = RemoteConfig::new("peer".parse()?, url, Trust::Channel).with_tls(pin);
+    /// let host = Lxd::new(remote, images.context().clone())?.with_secret(Secret::new(word)?);
+    /// let fetched = images.fetch_from(&host, &fingerprint.parse()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn fetch_from(&self, source: &dyn ImageSource, path: &ImagePath) -> Result<Fetched> {
+        let resolver = &self.inner.resolver;
+        let resolution = resolver.resolve_from(source, path).await?;
+        let image = self.fetch_resolved(&resolution).await?;
+        Ok(Fetched {
+            image,
+            hops: resolution.hops,
+        })
+    }
+
     /// Whether the file that failed belongs to a delta of a system-image upgrade, which the next
     /// plan leads around. Each delta is left out once, so this ends.
     fn plans_around(&self, resolution: &Resolution, error: &Error) -> bool {
@@ -150,6 +183,13 @@ impl ImageStore {
     ) -> Result<UnpackedImage> {
         let progress = Arc::clone(self.inner.resolver.context().progress());
         crate::unpacking::unpack(image, target, options, progress).await
+    }
+
+    /// What sources work with that belong to no configured remote: see
+    /// [`ImageStore::fetch_from`].
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        self.inner.resolver.context()
     }
 
     /// Where images are kept.

@@ -6,6 +6,7 @@ mod examples;
 mod fetch;
 mod gnupg;
 mod lxd_images;
+mod peer;
 mod real_vectors;
 mod surface;
 mod system_image;
