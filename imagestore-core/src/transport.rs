@@ -26,6 +26,7 @@ use crate::remote::RemoteConfig;
 ///   missing `.asc` is an answer.
 /// - A body that ends before its announced length is [`ErrorKind::Network`], from [`Body::chunk`].
 /// - The query of a URL may hold a secret: errors name URLs without it.
+/// - What a remote says beside a status that is no success may be kept in [`Error::answer`].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
     /// The answer to one request, from the first byte of its body on.
@@ -36,9 +37,8 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// # Contract
     /// It is sent once: it is not tried again, whatever becomes of it, follows no redirect and is
     /// answered by no cache. Who it is sent to is found out by the rules of [`Transport::get`]. An
-    /// answer is the size of a document; statuses 200 and 202 have one. What else a remote says to
-    /// it may be kept in [`Error::answer`]. A transport that changes nothing need not have this
-    /// method.
+    /// answer is the size of a document; statuses 200 and 202 have one. A transport that changes
+    /// nothing need not have this method.
     async fn send(&self, request: Change<'_>) -> Result<Body> {
         Err(Error::new(
             ErrorKind::Unsupported,

@@ -43,7 +43,7 @@ pub(crate) enum Outcome {
 }
 
 impl Answer {
-    pub(crate) fn outcome(
+    pub(crate) async fn outcome(
         self,
         asked: Asked<'_>,
         options: &HttpOptions,
@@ -79,12 +79,13 @@ impl Answer {
             (304, _) if asked.if_changed => {
                 Ok(Outcome::Body(Box::new(self.empty().with_not_modified())))
             }
+            // What a server says about a document is read within the time of a document.
+            _ if self.deadline.is_some() => Err(self.failure_with_answer(options).await),
             _ => Err(self.failure()),
         }
     }
 
-    /// What comes of an answer to a request that changes something. What else the server says is
-    /// left to the caller, as far as it is short.
+    /// What comes of an answer to a request that changes something.
     pub(crate) async fn of_change(self, options: &HttpOptions) -> Result<Body> {
         let headers = self.response.headers();
         if let Some(fault) = fault_of_head(headers, options) {
@@ -94,13 +95,20 @@ impl Answer {
         if matches!(self.response.status().as_u16(), 200 | 202) {
             return Ok(self.arriving(0, length, options));
         }
-        let error = self.failure().error;
+        Err(self.failure_with_answer(options).await.error)
+    }
+
+    /// The failure, with what the server says about it, as far as that is short.
+    async fn failure_with_answer(self, options: &HttpOptions) -> Failure {
+        let Failure { error, again } = self.failure();
+        let length = self.announced();
         let body = self.arriving(0, length, options);
         let channel = body.channel().cloned();
-        Err(match body.collect(LONGEST_SAID).await {
+        let error = match body.collect(LONGEST_SAID).await {
             Ok(bytes) => error.with_answer(imagestore_core::Answer { bytes, channel }),
             Err(_) => error,
-        })
+        };
+        Failure { error, again }
     }
 
     fn arriving(self, offset: u64, length: Option<u64>, options: &HttpOptions) -> Body {

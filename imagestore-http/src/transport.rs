@@ -71,7 +71,7 @@ impl HttpTransport {
             };
             let hops = Hops::new(request.remote, request.url, tries.done() + 1, deadline);
             let outcome = match self.follow(&request, resume, hops).await {
-                Ok(answer) => answer.outcome(asked, self.options()),
+                Ok(answer) => answer.outcome(asked, self.options()).await,
                 Err(failure) => Err(failure),
             };
             match outcome {

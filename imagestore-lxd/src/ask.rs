@@ -56,10 +56,11 @@ impl Ask<'_> {
     async fn body(&self, request: Get<'_>, opening: Option<&Opening>) -> Result<Body> {
         self.context.tell(Event::Asked { url: request.url });
         let transport = self.context.transport();
-        match opening {
+        let answer = match opening {
             Some(opening) => opening.ask(&**transport, request).await,
             None => transport.get(request).await,
-        }
+        };
+        answer.map_err(with_hint)
     }
 
     async fn parsed<T>(

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use imagestore_core::{Body, Change, ClientIdentity, ErrorKind, RemoteConfig, Result, Transport};
+use imagestore_core::{
+    Body, Change, ClientIdentity, ErrorKind, Get, RemoteConfig, Result, Transport,
+};
 use imagestore_http::{CachedTransport, HttpTransport, Mode};
 use imagestore_testkit::server::Certificate;
 use imagestore_testkit::{Answer, Fault, Request, Server, Site};
 use imagestore_verify::{Channel, trust_channel};
 
-use crate::setup::{SHORT, assert_error, options, read, remote, remote_at, transport, url};
+use crate::setup::{self, SHORT, assert_error, options, read, remote, remote_at, transport, url};
 use crate::tls::{pinned, sha256};
 
 const JSON: &[u8] = br#"{"secret":"5ec7e7"}"#;
@@ -143,8 +145,15 @@ async fn keeps_what_a_server_says_about_a_refusal_and_shows_none_of_it() {
     assert_eq!(&bytes[..], said.as_bytes());
     assert!(!format!("{error:?}").contains("authorized"));
 
+    // What is said about a document is kept too, that about a file is not waited for.
+    let (remote, url) = (remote(&server), url(&remote(&server), "/f"));
+    let error = transport.get(Get::document(&remote, &url)).await;
+    assert!(error.expect_err("403").answer().is_some());
+    let error = transport.get(Get::file(&remote, &url)).await;
+    assert!(error.expect_err("403").answer().is_none());
+
     let long = Server::http(Site::answering(|_| Answer::new(400, vec![b'x'; 5_000])));
-    let error = post(&transport, &remote(&long.expect("a server"))).await;
+    let error = post(&transport, &setup::remote(&long.expect("a server"))).await;
     assert!(error.expect_err("400").answer().is_none());
 }
 

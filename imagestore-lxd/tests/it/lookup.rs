@@ -154,7 +154,7 @@ async fn tells_by_status_what_is_missing_and_what_is_not_allowed() {
             assert_eq!(
                 chain(&failed),
                 format!(
-                    "does not allow it (status 403 Forbidden): {}/1.0/images/aliases/box",
+                    "does not allow it (status 403 Forbidden): {}/1.0/images/aliases/box\nthe host says: x",
                     server.url()
                 )
             );
