@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use imagestore_core::{Error, ErrorKind, ImageRef, ListedEntries, Resolution, Result};
+use imagestore_core::{
+    Error, ErrorKind, ImagePath, ImageRef, ImageSource, ListedEntries, Resolution, Result,
+};
 use imagestore_store::StoredImage;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::image_store::Fetched;
+use crate::fetching::Fetched;
 use crate::unpacking::{UnpackOptions, UnpackedImage};
 
 /// An [`ImageStore`](crate::ImageStore) with a runtime of its own. Its methods block, and must not
@@ -55,6 +57,15 @@ impl ImageStore {
     /// Those of the method it stands for.
     pub fn fetch(&self, reference: &ImageRef) -> Result<Fetched> {
         self.runtime.block_on(self.inner.fetch(reference))
+    }
+
+    /// The image at a source that is no configured remote:
+    /// [`ImageStore::fetch_from`](crate::ImageStore::fetch_from).
+    ///
+    /// # Errors
+    /// Those of the method it stands for.
+    pub fn fetch_from(&self, source: &dyn ImageSource, path: &ImagePath) -> Result<Fetched> {
+        self.runtime.block_on(self.inner.fetch_from(source, path))
     }
 
     /// Unpacks an image: [`ImageStore::unpack`](crate::ImageStore::unpack).

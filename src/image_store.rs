@@ -1,17 +1,16 @@
-use std::error::Error as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use imagestore_core::{
-    Error, ErrorKind, Event, Hop, Image, ImageRef, ListedEntries, RemoteConfig, RemoteName,
-    Resolution, Resolver, Result,
+    Context, Error, ErrorKind, ImagePath, ImageRef, ImageSource, ListedEntries, RemoteConfig,
+    RemoteName, Resolution, Resolver, Result,
 };
 use imagestore_store::{Store, StoredImage};
 use imagestore_systemimage::SystemImageProtocol;
 
 use crate::builder::ImageStoreBuilder;
 use crate::config::Config;
+use crate::fetching::{self, Fetched, Fetching, Wanted};
 use crate::unpacking::{UnpackOptions, UnpackedImage};
 
 /// Finds, verifies, downloads, keeps and unpacks images: everything in one handle, cheap to clone.
@@ -77,52 +76,45 @@ impl ImageStore {
     ///
     /// Remotes drop old builds. If a file is gone that an index named, the remote is asked once more
     /// what the reference names, past what is kept of the index, and that is fetched instead if it
-    /// is another build or lies elsewhere. An [`Event::Warning`] says so.
+    /// is another build or lies elsewhere. An [`Event::Warning`](imagestore_core::Event::Warning) says so.
     ///
     /// # Errors
     /// Those of [`ImageStore::resolve`] and [`Store::fetch`].
     pub async fn fetch(&self, reference: &ImageRef) -> Result<Fetched> {
-        let mut resolution = self.resolve(reference).await?;
-        let mut asked_anew = false;
-        loop {
-            let error = match self.fetch_resolved(&resolution).await {
-                Ok(image) => {
-                    return Ok(Fetched {
-                        image,
-                        stale: resolution.image.stale,
-                        hops: resolution.hops,
-                    });
-                }
-                Err(error) => error,
-            };
-            if self.plans_around(&resolution, &error) {
-                resolution = self.resolve(reference).await?;
-            } else if !asked_anew && is_gone(&error) {
-                asked_anew = true;
-                resolution = self.resolve_anew(reference, &resolution, error).await?;
-            } else {
-                return Err(error);
-            }
-        }
+        let resolver = self.resolver_for(reference)?;
+        self.fetching(resolver, Wanted::Reference(reference))
+            .run()
+            .await
     }
 
-    /// What a reference names by now, if that is not what could not be fetched for this reason.
-    async fn resolve_anew(
-        &self,
-        reference: &ImageRef,
-        outdated: &Resolution,
-        error: Error,
-    ) -> Result<Resolution> {
-        self.warn(&format!("{error}; asking for the index anew"));
-        self.forget(outdated);
-        let resolution = match self.resolve(reference).await {
-            Err(unreachable) if unreachable.kind() == ErrorKind::Network => return Err(error),
-            resolution => resolution?,
-        };
-        if is_same(&outdated.image, &resolution.image) {
-            return Err(error);
-        }
-        Ok(resolution)
+    /// The image a path names at a source that is no configured remote, downloaded unless it is here
+    /// already: a host whose address, certificate and secret a peer has just told.
+    ///
+    /// The source is made with the [context](ImageStore::context) of this image store.
+    ///
+    /// # Errors
+    /// Those of [`Resolver::resolve_from`] and [`Store::fetch`].
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use imagestore::core::{RemoteConfig, TlsTrust, Trust};
+    /// use imagestore::lxd::{Lxd, Secret};
+    ///
+    /// # async fn example(images: imagestore::ImageStore, pin: &str, fingerprint: &str, word: &str)
+    /// # -> imagestore::Result<()> {
+    /// let url = "https+lxd://192.0.2.7:8443".parse()?;
+    /// let pin = TlsTrust::Pin(vec![pin.parse().expect("64 digits")]);
+    /// let remote = RemoteConfig::new("peer".parse()?, url, Trust::Channel).with_tls(pin);
+    /// let host = Lxd::new(remote, images.context().clone())?.with_secret(Secret::new(word)?);
+    /// let fetched = images.fetch_from(&host, &fingerprint.parse()?).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn fetch_from(&self, source: &dyn ImageSource, path: &ImagePath) -> Result<Fetched> {
+        let resolver = self.inner.resolver.clone();
+        self.fetching(resolver, Wanted::At(source, path))
+            .run()
+            .await
     }
 
     /// Forgets what the remote said that has the image of a resolution: a file of it is gone. The
@@ -132,44 +124,22 @@ impl ImageStore {
         self.inner.resolver.forget(&resolution.hops);
     }
 
-    /// Whether the file that failed belongs to a delta of a system-image upgrade, which the next
-    /// plan leads around. Each delta is left out once, so this ends.
-    fn plans_around(&self, resolution: &Resolution, error: &Error) -> bool {
-        let is_bad = matches!(
-            error.kind(),
-            ErrorKind::Malformed | ErrorKind::NotFound | ErrorKind::TooLarge | ErrorKind::Untrusted
-        );
-        let Some(file) = error.file().filter(|_| is_bad) else {
-            return false;
-        };
-        let avoided = self.inner.system_image.avoid(&resolution.image.id, file);
-        if avoided {
-            self.warn(&format!("{error}; planning around it"));
-        }
-        avoided
-    }
-
-    fn warn(&self, text: &str) {
-        self.inner.resolver.context().tell(Event::Warning { text });
-    }
-
     /// The image of an earlier [`ImageStore::resolve`], downloaded unless it is here already.
     ///
     /// # Errors
     /// Those of [`Store::fetch`]; [`ErrorKind::NotFound`] after a while, because remotes drop old
     /// builds: then [`ImageStore::forget`] and resolve again.
     pub async fn fetch_resolved(&self, resolution: &Resolution) -> Result<StoredImage> {
-        let Some(last) = resolution.hops.last() else {
-            return Err(Error::new(
-                ErrorKind::NotFound,
-                "the way to the image is empty",
-            ));
-        };
-        let context = self.inner.resolver.context();
-        self.inner
-            .store
-            .fetch(context, &last.remote, &resolution.image)
-            .await
+        fetching::download(self.context(), &self.inner.store, resolution).await
+    }
+
+    fn fetching<'a>(&'a self, resolver: Resolver, wanted: Wanted<'a>) -> Fetching<'a> {
+        Fetching {
+            resolver,
+            store: &self.inner.store,
+            system_image: &self.inner.system_image,
+            wanted,
+        }
     }
 
     /// Unpacks an image into `target`, which must not exist or be empty.
@@ -194,6 +164,13 @@ impl ImageStore {
     ) -> Result<UnpackedImage> {
         let progress = Arc::clone(self.inner.resolver.context().progress());
         crate::unpacking::unpack(image, target, options, progress).await
+    }
+
+    /// What sources work with that belong to no configured remote: see
+    /// [`ImageStore::fetch_from`].
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        self.inner.resolver.context()
     }
 
     /// Where images are kept.
@@ -246,35 +223,6 @@ impl ImageStore {
             None => Ok(resolver),
         }
     }
-}
-
-/// An image that is here and checked, and the way to it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Fetched {
-    /// The image.
-    pub image: StoredImage,
-    /// The remotes asked, in order.
-    pub hops: Vec<Hop>,
-    /// How long ago the remote said that this is the image, if it could not be reached to say it
-    /// anew.
-    pub stale: Option<Duration>,
-}
-
-/// Whether a remote had no such file of an image, or not the signature that belongs to it.
-fn is_gone(error: &Error) -> bool {
-    let cause = error.source().and_then(|cause| cause.downcast_ref());
-    let unsigned = cause.is_some_and(|cause: &Error| cause.kind() == ErrorKind::NotFound);
-    error.file().is_some() && (error.kind() == ErrorKind::NotFound || unsigned)
-}
-
-/// Whether fetching the one ends as fetching the other did.
-fn is_same(one: &Image, other: &Image) -> bool {
-    let places = |image: &Image| -> Vec<_> {
-        let downloads = image.downloads.iter();
-        downloads.map(|it| it.locations.clone()).collect()
-    };
-    one.id == other.id && one.fingerprint == other.fingerprint && places(one) == places(other)
 }
 
 #[derive(Debug)]

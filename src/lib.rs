@@ -25,6 +25,7 @@ pub mod blocking;
 mod builder;
 pub mod config;
 pub mod defaults;
+mod fetching;
 mod image_store;
 pub mod manual;
 mod unpacking;
@@ -43,5 +44,6 @@ pub use imagestore_verify as verify;
 
 pub use crate::builder::{ImageStoreBuilder, Network};
 pub use crate::config::Config;
-pub use crate::image_store::{Fetched, ImageStore};
+pub use crate::fetching::Fetched;
+pub use crate::image_store::ImageStore;
 pub use crate::unpacking::{UnpackOptions, UnpackedImage};

@@ -78,6 +78,7 @@ usage: fetch [OPTIONS] REFERENCE
   --json          one JSON object a line on standard output
   --quiet         no progress
 
-exit status: 0 done, 2 usage or configuration, 3 not found, 4 network, 5 untrusted, 6 local disk,
-             7 bad index or image, 8 expired or rolled back, 9 unsupported, 130 interrupted
+exit status: 0 done, 2 usage or configuration, 3 not found, 4 network or not allowed, 5 untrusted,
+             6 local disk, 7 bad index or image, 8 expired or rolled back, 9 unsupported,
+             130 interrupted
 ";

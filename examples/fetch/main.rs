@@ -122,7 +122,7 @@ fn exit_code(error: &Error) -> ExitCode {
     ExitCode::from(match error.kind() {
         ErrorKind::InvalidConfig => 2,
         ErrorKind::NotFound => 3,
-        ErrorKind::Network => 4,
+        ErrorKind::Network | ErrorKind::Refused => 4,
         ErrorKind::Untrusted => 5,
         ErrorKind::Storage => 6,
         ErrorKind::Loop | ErrorKind::Malformed | ErrorKind::TooLarge | ErrorKind::Unsafe => 7,

@@ -1,7 +1,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use imagestore_verify::VerifyError;
+use bytes::Bytes;
+use imagestore_verify::{Channel, Unverified, VerifyError};
 
 /// The result of everything that can end in an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -26,6 +27,7 @@ impl Error {
                 subject: None,
                 file: None,
                 remedy: None,
+                answer: None,
                 source: None,
             }),
         }
@@ -49,6 +51,13 @@ impl Error {
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
         self.inner.remedy = Some(remedy.into());
+        self
+    }
+
+    /// What the remote said beside its status. It is not shown: it is for whoever knows the protocol.
+    #[must_use]
+    pub fn with_answer(mut self, answer: Answer) -> Self {
+        self.inner.answer = Some(answer);
         self
     }
 
@@ -96,6 +105,12 @@ impl Error {
         self.inner.file.as_deref()
     }
 
+    /// What the remote said beside its status, if it was kept.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        self.inner.answer.as_ref()
+    }
+
     /// What the person in front of it can do, if there is exactly one thing.
     #[must_use]
     pub fn remedy(&self) -> Option<&str> {
@@ -122,6 +137,15 @@ impl StdError for Error {
     }
 }
 
+/// The body of an answer that is no success, as it was sent.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The bytes.
+    pub bytes: Unverified<Bytes>,
+    /// What authenticated the channel they came by, if anything did.
+    pub channel: Option<Channel>,
+}
+
 /// What a program can do about an [`Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -140,6 +164,10 @@ pub enum ErrorKind {
     Network,
     /// There is no such remote, image, build or document.
     NotFound,
+    /// The remote knows what is meant and does not let this caller have it. The same request gets
+    /// the same answer: it takes another client certificate, another secret, or somebody who allows
+    /// it.
+    Refused,
     /// A signed document is older than one that was seen before.
     RolledBack,
     /// The local disk: full, read-only, without permission, busy.
@@ -166,6 +194,7 @@ impl ErrorKind {
             Self::Malformed => "malformed",
             Self::Network => "network",
             Self::NotFound => "not-found",
+            Self::Refused => "refused",
             Self::RolledBack => "rolled-back",
             Self::Storage => "storage",
             Self::TooLarge => "too-large",
@@ -210,6 +239,7 @@ struct Inner {
     subject: Option<String>,
     file: Option<String>,
     remedy: Option<String>,
+    answer: Option<Answer>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 

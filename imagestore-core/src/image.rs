@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use imagestore_verify::{Keyring, Sha256};
 use url::Url;
+
+use crate::admission::Admission;
 
 /// One build of an image as a source describes it: what it is, where its files are, and what must
 /// hold for them.
@@ -141,6 +144,8 @@ pub struct Download {
     pub framing: Framing,
     /// Shorter ways to the same bytes, for whoever has an older file.
     pub deltas: Vec<Delta>,
+    /// How to ask for [`Download::locations`], where the URLs alone do not open them.
+    pub admission: Option<Arc<dyn Admission>>,
 }
 
 impl Download {
@@ -155,7 +160,15 @@ impl Download {
             size_limit: None,
             framing: Framing::Plain,
             deltas: Vec::new(),
+            admission: None,
         }
+    }
+
+    /// How to ask, where the URLs alone do not open it.
+    #[must_use]
+    pub fn with_admission(mut self, admission: Option<Arc<dyn Admission>>) -> Self {
+        self.admission = admission;
+        self
     }
 
     /// One more shorter way to the same bytes. What it leads to is checked like the download.

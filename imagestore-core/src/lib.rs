@@ -13,8 +13,10 @@
 //!                          Document ─▶ Transport ─▶ Unverified bytes ─▶ checked ─▶ parsed ─▶ remembered
 //! ```
 
+mod admission;
 pub mod architecture;
 mod base_url;
+mod change;
 mod context;
 mod document;
 mod error;
@@ -33,10 +35,12 @@ mod transport;
 
 pub use async_trait::async_trait;
 
+pub use crate::admission::Admission;
 pub use crate::base_url::BaseUrl;
+pub use crate::change::{Action, Change};
 pub use crate::context::Context;
 pub use crate::document::{Document, Lifetime, Parsed, signature_url, unsigned};
-pub use crate::error::{Error, ErrorKind, Result, printable};
+pub use crate::error::{Answer, Error, ErrorKind, Result, printable};
 pub use crate::image::{Check, Delta, Download, FileRole, Framing, Image, ImageFile, ImageId};
 pub use crate::image_path::ImagePath;
 pub use crate::image_ref::{ImageRef, RemoteName};

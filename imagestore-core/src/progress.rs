@@ -60,6 +60,13 @@ pub enum Event<'a> {
         /// One line for people.
         text: &'a str,
     },
+    /// A remote is doing what it was asked to do.
+    Working {
+        /// What, in the words of the remote.
+        what: &'a str,
+        /// How far it is, in the words of the remote, which need not hold a number.
+        progress: &'a str,
+    },
 }
 
 /// Tells nobody.

@@ -90,18 +90,33 @@ impl Resolver {
     /// to a place it must not name, and those of the sources.
     pub async fn resolve(&self, reference: &ImageRef) -> Result<Resolution> {
         let mut walk = Walk::new(self, reference)?;
+        self.walk(&mut walk).await.map(|image| walk.ended(image))
+    }
+
+    /// The image a path names at this source, which need not be that of a remote known here, and
+    /// the way to it. Where it refers on, sources are those of this resolver.
+    ///
+    /// # Errors
+    /// As for [`Resolver::resolve`].
+    pub async fn resolve_from(
+        &self,
+        source: &dyn ImageSource,
+        path: &ImagePath,
+    ) -> Result<Resolution> {
+        source.remote().check_reachable()?;
+        let mut walk = Walk::at(source.remote().clone(), path.clone());
+        let image = match walk.step(source, &self.context).await? {
+            Some(image) => image,
+            None => self.walk(&mut walk).await?,
+        };
+        Ok(walk.ended(image))
+    }
+
+    async fn walk(&self, walk: &mut Walk) -> Result<Verified<Image>> {
         loop {
             let source = self.source(&walk.remote)?;
-            let answer = source.lookup(&walk.path).await?;
-            walk.arrived(source.remote(), answer.proofs());
-            match split_lookup(answer) {
-                Step::Done(image) => {
-                    return Ok(Resolution {
-                        image,
-                        hops: walk.hops,
-                    });
-                }
-                Step::Next(referral) => walk.follow(*referral, &self.context)?,
+            if let Some(image) = walk.step(&*source, &self.context).await? {
+                return Ok(image);
             }
         }
     }
@@ -221,11 +236,36 @@ struct Walk {
 impl Walk {
     fn new(resolver: &Resolver, reference: &ImageRef) -> Result<Self> {
         let remote = resolver.remote(reference.remote())?.clone();
-        Ok(Self {
+        Ok(Self::at(remote, reference.path().clone()))
+    }
+
+    fn at(remote: RemoteConfig, path: ImagePath) -> Self {
+        Self {
             remote,
-            path: reference.path().clone(),
+            path,
             hops: Vec::new(),
-        })
+        }
+    }
+
+    /// Asks where the walk has come to; nothing if it goes on from there.
+    async fn step(
+        &mut self,
+        source: &dyn ImageSource,
+        context: &Context,
+    ) -> Result<Option<Verified<Image>>> {
+        let answer = source.lookup(&self.path).await?;
+        self.arrived(source.remote(), answer.proofs());
+        match split_lookup(answer) {
+            Step::Done(image) => Ok(Some(image)),
+            Step::Next(referral) => self.follow(*referral, context).map(|()| None),
+        }
+    }
+
+    fn ended(self, image: Verified<Image>) -> Resolution {
+        Resolution {
+            image,
+            hops: self.hops,
+        }
     }
 
     fn arrived(&mut self, remote: &RemoteConfig, proofs: &[Proof]) {

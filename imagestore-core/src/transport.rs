@@ -9,6 +9,7 @@ use futures_core::Stream;
 use imagestore_verify::{Channel, Unverified};
 use url::Url;
 
+use crate::change::Change;
 use crate::error::{Error, ErrorKind, Result};
 use crate::remote::RemoteConfig;
 
@@ -20,14 +21,31 @@ use crate::remote::RemoteConfig;
 /// - Redirects are few, never lead from https to http, and carry no credentials to another host.
 /// - Bytes are handed on as sent, without content decoding.
 /// - A transport may always answer as if [`Get::known`] were not there.
-/// - Status 404 and 410 are [`ErrorKind::NotFound`]; every other failure to answer is
-///   [`ErrorKind::Network`]. "Not there" must be told from "could not ask": a missing `.asc` is an
-///   answer.
+/// - Status 404 and 410 are [`ErrorKind::NotFound`], 401 and 403 [`ErrorKind::Refused`]; every other
+///   failure to answer is [`ErrorKind::Network`]. "Not there" must be told from "could not ask": a
+///   missing `.asc` is an answer.
 /// - A body that ends before its announced length is [`ErrorKind::Network`], from [`Body::chunk`].
+/// - The query of a URL may hold a secret: errors name URLs without it.
+/// - What a remote says beside a status that is no success may be kept in [`Error::answer`].
 #[async_trait]
 pub trait Transport: fmt::Debug + Send + Sync {
     /// The answer to one request, from the first byte of its body on.
     async fn get(&self, request: Get<'_>) -> Result<Body>;
+
+    /// The answer to a request that changes something.
+    ///
+    /// # Contract
+    /// It is sent once: it is not tried again, whatever becomes of it, follows no redirect and is
+    /// answered by no cache. Who it is sent to is found out by the rules of [`Transport::get`]. An
+    /// answer is the size of a document; statuses 200 and 202 have one. A transport that changes
+    /// nothing need not have this method.
+    async fn send(&self, request: Change<'_>) -> Result<Body> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the transport only reads, and this changes something",
+        )
+        .with_subject(format_args!("remote `{}`", request.remote.name())))
+    }
 }
 
 /// One request.
@@ -70,6 +88,15 @@ impl<'a> Get<'a> {
             purpose: Purpose::File,
             ..Self::document(remote, url)
         }
+    }
+
+    /// The same request for another URL.
+    #[must_use]
+    pub fn with_url<'b>(self, url: &'b Url) -> Get<'b>
+    where
+        'a: 'b,
+    {
+        Get { url, ..self }
     }
 
     /// Whether caches on the way may answer.
@@ -166,6 +193,13 @@ impl Body {
             channel: None,
             not_modified: false,
         }
+    }
+
+    /// The URL by which it is known, where it was asked for by one that is not to be shown.
+    #[must_use]
+    pub fn with_url(mut self, url: Url) -> Self {
+        self.url = url;
+        self
     }
 
     /// The place in the whole at which the body begins: 0, or the offset of [`Resume`].

@@ -43,7 +43,7 @@ pub(crate) enum Outcome {
 }
 
 impl Answer {
-    pub(crate) fn outcome(
+    pub(crate) async fn outcome(
         self,
         asked: Asked<'_>,
         options: &HttpOptions,
@@ -79,8 +79,36 @@ impl Answer {
             (304, _) if asked.if_changed => {
                 Ok(Outcome::Body(Box::new(self.empty().with_not_modified())))
             }
+            // What a server says about a document is read within the time of a document.
+            _ if self.deadline.is_some() => Err(self.failure_with_answer(options).await),
             _ => Err(self.failure()),
         }
+    }
+
+    /// What comes of an answer to a request that changes something.
+    pub(crate) async fn of_change(self, options: &HttpOptions) -> Result<Body> {
+        let headers = self.response.headers();
+        if let Some(fault) = fault_of_head(headers, options) {
+            return Err(self.way.error(ErrorKind::Network, fault));
+        }
+        let length = self.announced();
+        if matches!(self.response.status().as_u16(), 200 | 202) {
+            return Ok(self.arriving(0, length, options));
+        }
+        Err(self.failure_with_answer(options).await.error)
+    }
+
+    /// The failure, with what the server says about it, as far as that is short.
+    async fn failure_with_answer(self, options: &HttpOptions) -> Failure {
+        let Failure { error, again } = self.failure();
+        let length = self.announced();
+        let body = self.arriving(0, length, options);
+        let channel = body.channel().cloned();
+        let error = match body.collect(LONGEST_SAID).await {
+            Ok(bytes) => error.with_answer(imagestore_core::Answer { bytes, channel }),
+            Err(_) => error,
+        };
+        Failure { error, again }
     }
 
     fn arriving(self, offset: u64, length: Option<u64>, options: &HttpOptions) -> Body {
@@ -119,7 +147,7 @@ impl Answer {
         let status = self.response.status();
         let (kind, what) = match status.as_u16() {
             404 | 410 => (ErrorKind::NotFound, "not there"),
-            401 | 403 => (ErrorKind::Network, "does not allow it"),
+            401 | 403 => (ErrorKind::Refused, "does not allow it"),
             407 => (ErrorKind::Network, "the proxy does not allow it"),
             429 => (ErrorKind::Network, "has been asked too often"),
             500..=599 => (ErrorKind::Network, "is out of order"),
@@ -175,6 +203,9 @@ fn fault_of_head(headers: &HeaderMap, options: &HttpOptions) -> Option<String> {
             format!("sent a body in the transfer encoding `{coding}`, which was not asked for")
         })
 }
+
+// Room for what a person reads.
+const LONGEST_SAID: u64 = 4 << 10;
 
 fn named(status: StatusCode) -> String {
     match status.canonical_reason() {

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use futures_util::stream;
-use imagestore_core::{Body, Caches, Error, ErrorKind, Get, Purpose, Result, Transport, Trust};
+use imagestore_core::{
+    Body, Caches, Change, Error, ErrorKind, Get, Purpose, Result, Transport, Trust,
+};
 use tokio::task::spawn_blocking;
 
 use crate::cache_entry::{self, Keeping, Kept, Slot};
@@ -131,6 +133,15 @@ impl Transport for CachedTransport {
                         Error::new(ErrorKind::Network, "offline, and not kept here")
                             .with_subject(shown(request.url))
                     })
+            }
+        }
+    }
+
+    async fn send(&self, request: Change<'_>) -> Result<Body> {
+        match self.mode {
+            Mode::Online => self.inner.send(request).await,
+            Mode::Offline => {
+                Err(Error::new(ErrorKind::Network, "offline").with_subject(shown(request.url)))
             }
         }
     }

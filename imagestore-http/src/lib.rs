@@ -10,12 +10,13 @@
 //!           │ a copy?          │ deadline, tries                  retry
 //!           │ its validators   ▼
 //!           │                one chain of redirects               redirect, addresses
-//!           │                  │ one request a hop                client, pins, socket
+//!           │                  │ one request a hop                call, client, pins, socket
 //!           │                  ▼
 //!           │                status, length, range                answer, ranges
 //!           ▼                  ▼
 //!         Body ◀───────────  Body, at no less than a lowest rate  pace
 //! ```
+//! A [`Change`](imagestore_core::Change) goes the same way, past the cache, once: no second try, no redirect.
 //!
 //! # What is never done
 //! - A redirect from https to http, to another scheme, or from a public address into a private network.
@@ -27,6 +28,7 @@ mod addresses;
 mod answer;
 mod cache_entry;
 mod cached;
+mod call;
 mod client;
 mod errors;
 mod options;

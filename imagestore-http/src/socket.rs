@@ -8,10 +8,11 @@ use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
 use imagestore_core::{Error, ErrorKind};
-use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::header::HeaderValue;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use crate::call::Call;
 use crate::errors::{Stage, Way, caused};
 use crate::options::HttpOptions;
 use crate::retry::{Again, Failure};
@@ -22,7 +23,7 @@ use crate::retry::{Again, Failure};
 pub(crate) async fn ask(
     path: &Path,
     way: &Way,
-    mut headers: HeaderMap,
+    call: Call,
     options: &HttpOptions,
 ) -> Result<reqwest::Response, Failure> {
     let stream = match timeout(options.connect, UnixStream::connect(address(path, way)?)).await {
@@ -48,8 +49,10 @@ pub(crate) async fn ask(
         .map_err(broken)?;
     // It ends with the last of the request, the answer and the server; its errors reach the body.
     tokio::spawn(async { connection.await.ok() });
+    let mut headers = call.headers;
     headers.insert(HOST, HeaderValue::from_static("localhost"));
-    let mut request = hyper::Request::new(reqwest::Body::default());
+    let mut request = hyper::Request::new(reqwest::Body::from(call.body));
+    *request.method_mut() = call.method;
     let url = way.url();
     let target = &url[url::Position::BeforePath..url::Position::AfterQuery];
     *request.uri_mut() = target.parse().map_err(|_| {

@@ -2,23 +2,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use imagestore_core::{
-    Body, Caches, Cleartext, Error, ErrorKind, Get, Purpose, RemoteConfig, Result, Resume,
+    Body, Change, Cleartext, Error, ErrorKind, Get, Purpose, RemoteConfig, Result, Resume,
     TlsTrust, Transport,
 };
 use imagestore_verify::{Channel, Sha256};
-use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HeaderMap, HeaderValue, LOCATION, PRAGMA, USER_AGENT,
-};
+use reqwest::header::LOCATION;
 use reqwest::tls::TlsInfo;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 use crate::addresses::{Class, Reach};
 use crate::answer::{Answer, Asked, Outcome};
-use crate::client::{self, Pools};
+use crate::call::Call;
+use crate::client::Pools;
 use crate::errors::{Stage, Way, authority, shown};
 use crate::options::{Authorities, HttpOptions};
-use crate::ranges::{ask_for_change, ask_for_rest, text};
+use crate::ranges::text;
 use crate::redirect::{Bound, Redirect, is_redirect};
 use crate::retry::{Failure, Tries};
 use crate::socket;
@@ -70,9 +69,9 @@ impl HttpTransport {
                 if_changed: request.known.is_some(),
                 wrong_part: wrong_part.as_deref(),
             };
-            let hops = Hops::new(&request, tries.done() + 1, deadline);
+            let hops = Hops::new(request.remote, request.url, tries.done() + 1, deadline);
             let outcome = match self.follow(&request, resume, hops).await {
-                Ok(answer) => answer.outcome(asked, self.options()),
+                Ok(answer) => answer.outcome(asked, self.options()).await,
                 Err(failure) => Err(failure),
             };
             match outcome {
@@ -95,7 +94,8 @@ impl HttpTransport {
         mut hops: Hops,
     ) -> Result<Answer, Failure> {
         loop {
-            let response = self.hop(request, resume, &mut hops).await?;
+            let call = Call::get(request, resume);
+            let response = self.hop(request.remote, call, &mut hops).await?;
             if !is_redirect(response.status().as_u16()) {
                 let channel = self.channel(request.remote, &hops, &response);
                 return Ok(Answer {
@@ -119,24 +119,44 @@ impl HttpTransport {
         }
     }
 
+    /// Asks once, and goes nowhere else.
+    async fn change(&self, request: Change<'_>, deadline: Instant) -> Result<Body> {
+        let mut hops = Hops::new(request.remote, request.url, 1, Some(deadline));
+        let call = Call::change(request);
+        let response = self.hop(request.remote, call, &mut hops).await;
+        let response = response.map_err(|failure| failure.error)?;
+        if is_redirect(response.status().as_u16()) {
+            let message = "sends on what changes something, which is not followed";
+            return Err(hops.way.error(ErrorKind::Network, message));
+        }
+        let channel = self.channel(request.remote, &hops, &response);
+        let answer = Answer {
+            response,
+            channel,
+            deadline: hops.deadline,
+            way: hops.way,
+        };
+        answer.of_change(self.options()).await
+    }
+
     /// One request and the head of its answer.
     async fn hop(
         &self,
-        request: &Get<'_>,
-        resume: Option<&Resume>,
+        remote: &RemoteConfig,
+        call: Call,
         hops: &mut Hops,
     ) -> Result<reqwest::Response, Failure> {
-        let headers = headers(request, resume);
         let options = self.options();
         let answer = async {
-            if let Some(path) = request.remote.socket() {
-                return socket::ask(path, &hops.way, headers, options).await;
+            if let Some(path) = remote.socket() {
+                return socket::ask(path, &hops.way, call, options).await;
             }
             let url = hops.way.url().clone();
             hops.way.proxy = self.pools.proxy(&url);
-            let pool = self.pools.pool(request.remote, &url, hops.reach).await?;
-            pool.get(url)
-                .headers(headers)
+            let pool = self.pools.pool(remote, &url, hops.reach).await?;
+            pool.request(call.method, url)
+                .headers(call.headers)
+                .body(call.body)
                 .send()
                 .await
                 .map_err(|error| {
@@ -195,7 +215,7 @@ impl HttpTransport {
 #[async_trait]
 impl Transport for HttpTransport {
     async fn get(&self, request: Get<'_>) -> Result<Body> {
-        check_place(&request)?;
+        check_place(request.remote, request.url)?;
         if request.purpose == Purpose::File {
             return self.ask(request, None).await;
         }
@@ -204,6 +224,18 @@ impl Transport for HttpTransport {
             Ok(answer) => answer,
             Err(_) => {
                 let message = format!("gave no document within {:?}", self.options().document);
+                Err(Error::new(ErrorKind::Network, message).with_subject(shown(request.url)))
+            }
+        }
+    }
+
+    async fn send(&self, request: Change<'_>) -> Result<Body> {
+        check_place(request.remote, request.url)?;
+        let deadline = Instant::now() + self.options().document;
+        match timeout_at(deadline, self.change(request, deadline)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let message = format!("gave no answer within {:?}", self.options().document);
                 Err(Error::new(ErrorKind::Network, message).with_subject(shown(request.url)))
             }
         }
@@ -224,10 +256,10 @@ struct Hops {
 }
 
 impl Hops {
-    fn new(request: &Get<'_>, tried: u32, deadline: Option<Instant>) -> Self {
-        let socket = request.remote.socket().map(ToOwned::to_owned);
+    fn new(remote: &RemoteConfig, url: &Url, tried: u32, deadline: Option<Instant>) -> Self {
+        let socket = remote.socket().map(ToOwned::to_owned);
         let way = Way {
-            asked: vec![request.url.clone()],
+            asked: vec![url.clone()],
             proxy: None,
             socket,
             tried,
@@ -257,23 +289,6 @@ impl Hops {
     }
 }
 
-fn headers(request: &Get<'_>, resume: Option<&Resume>) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(USER_AGENT, HeaderValue::from_static(client::USER_AGENT));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    if request.caches == Caches::Bypass {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
-    }
-    if let Some(resume) = resume {
-        ask_for_rest(&mut headers, resume);
-    } else if let Some(known) = request.known {
-        ask_for_change(&mut headers, known);
-    }
-    headers
-}
-
 /// What a redirect must respect for the sake of this remote.
 fn bound(remote: &RemoteConfig) -> Bound {
     match (remote.socket(), remote.tls(), remote.cleartext()) {
@@ -285,16 +300,15 @@ fn bound(remote: &RemoteConfig) -> Bound {
 }
 
 /// Whether a URL may be asked on behalf of a remote, whoever made it.
-fn check_place(request: &Get<'_>) -> Result<()> {
-    let url = request.url;
+fn check_place(remote: &RemoteConfig, url: &Url) -> Result<()> {
     let wrong = |kind, message: String| Err(Error::new(kind, message).with_subject(shown(url)));
     match url.scheme() {
         "https" => {}
-        "http" if request.remote.socket().is_some() => {}
+        "http" if remote.socket().is_some() => {}
         "http" if Class::of_host(url) == Some(Class::Loopback) => {}
-        "http" if request.remote.cleartext() == Cleartext::Allow => {}
+        "http" if remote.cleartext() == Cleartext::Allow => {}
         "http" => {
-            let name = request.remote.name();
+            let name = remote.name();
             let message = format!("remote `{name}` would be asked over http without TLS");
             return Err(Error::new(ErrorKind::InvalidConfig, message)
                 .with_subject(shown(url))

@@ -1,9 +1,16 @@
-use imagestore_core::{Context, Error, ErrorKind, Event, Framing, Get, RemoteConfig, Result};
+use std::fmt;
+
+use imagestore_core::{
+    Body, Change, Context, Error, ErrorKind, Event, Framing, Get, RemoteConfig, Result,
+};
 use imagestore_verify::{Channel, Sha256, Unverified, Verified, trust_channel};
 use url::Url;
 
 use crate::error::ParseError;
+use crate::operation::{OperationId, shown};
 use crate::options::Options;
+use crate::reply;
+use crate::secrets::Opening;
 
 /// Asks one host, and believes it by the channel its answers come by.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +27,55 @@ impl Ask<'_> {
         url: &Url,
         parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
     ) -> Result<Verified<T>> {
-        self.context.tell(Event::Asked { url: &plain(url) });
+        self.opened_value(url, None, parse).await
+    }
+
+    /// The value at a URL of the API that takes something to be opened.
+    pub(crate) async fn opened_value<T>(
+        &self,
+        url: &Url,
+        opening: Option<&Opening>,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
+    ) -> Result<Verified<T>> {
+        let body = self.body(Get::document(self.remote, url), opening).await?;
+        self.parsed(url, body, parse).await
+    }
+
+    /// What the host says to a request that changes something. It is sent once.
+    pub(crate) async fn change<T>(
+        &self,
+        change: Change<'_>,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
+    ) -> Result<Verified<T>> {
+        self.context.tell(Event::Asked { url: change.url });
+        let answer = self.context.transport().send(change).await;
+        self.parsed(change.url, answer.map_err(with_hint)?, parse)
+            .await
+    }
+
+    async fn body(&self, request: Get<'_>, opening: Option<&Opening>) -> Result<Body> {
+        self.context.tell(Event::Asked { url: request.url });
         let transport = self.context.transport();
-        let body = transport.get(Get::document(self.remote, url)).await?;
+        let answer = match opening {
+            Some(opening) => opening.ask(&**transport, request).await,
+            None => transport.get(request).await,
+        };
+        answer.map_err(with_hint)
+    }
+
+    async fn parsed<T>(
+        &self,
+        url: &Url,
+        body: Body,
+        parse: impl FnOnce(&[u8]) -> Result<T, ParseError>,
+    ) -> Result<Verified<T>> {
         let channel = self.channel(body.channel(), url)?;
         let bytes = body.collect(self.context.limits().index_bytes).await?;
         let value = trust_channel(bytes, &channel)
             .try_map(|bytes| parse(&bytes))
-            .map_err(|error| Error::from(error).with_subject(plain(url)))?;
+            .map_err(|error| Error::from(error).with_subject(url))?;
         self.context.tell(Event::Verified {
-            what: plain(url).as_str(),
+            what: url.as_str(),
             proofs: value.proofs(),
         });
         Ok(value)
@@ -38,10 +84,12 @@ impl Ask<'_> {
     /// How the files of an export lie in the answer: only its head is read.
     ///
     /// No other answer of a host tells a split image from a unified one.
-    pub(crate) async fn framing(&self, url: &Url) -> Result<Verified<Framing>> {
-        self.context.tell(Event::Asked { url: &plain(url) });
-        let transport = self.context.transport();
-        let body = transport.get(Get::file(self.remote, url)).await?;
+    pub(crate) async fn framing(
+        &self,
+        url: &Url,
+        opening: Option<&Opening>,
+    ) -> Result<Verified<Framing>> {
+        let body = self.body(Get::file(self.remote, url), opening).await?;
         let channel = self.channel(body.channel(), url)?;
         let kind = body.content_type().unwrap_or("application/octet-stream");
         let framing = match kind.split(';').next().unwrap_or_default().trim() {
@@ -56,7 +104,7 @@ impl Ask<'_> {
                         imagestore_core::printable(&other)
                     ),
                 )
-                .with_subject(plain(url)));
+                .with_subject(url));
             }
         };
         Ok(trust_channel(Unverified::new(framing), &channel))
@@ -73,7 +121,7 @@ impl Ask<'_> {
             .remote
             .url()
             .document(&format!("/1.0/images/{digits}"))?;
-        self.add_query(&mut url, Secrecy::Show);
+        self.add_project(&mut url);
         Ok(url)
     }
 
@@ -81,7 +129,29 @@ impl Ask<'_> {
     pub(crate) fn export(&self, fingerprint: &Sha256) -> Result<Url> {
         let path = format!("/1.0/images/{fingerprint}/export");
         let mut url = self.remote.url().document(&path)?;
-        self.add_query(&mut url, Secrecy::Show);
+        self.add_project(&mut url);
+        Ok(url)
+    }
+
+    /// The URL at which secrets of an image are made.
+    pub(crate) fn secret(&self, fingerprint: &Sha256) -> Result<Url> {
+        let path = format!("/1.0/images/{fingerprint}/secret");
+        let mut url = self.remote.url().document(&path)?;
+        self.add_project(&mut url);
+        Ok(url)
+    }
+
+    /// The URL of an operation.
+    pub(crate) fn operation(&self, id: &OperationId) -> Result<Url> {
+        self.remote.url().document(&format!("/1.0/operations/{id}"))
+    }
+
+    /// The URL that answers when an operation has ended, or after so many seconds.
+    pub(crate) fn wait(&self, id: &OperationId, seconds: u32) -> Result<Url> {
+        let path = format!("/1.0/operations/{id}/wait");
+        let mut url = self.remote.url().document(&path)?;
+        url.query_pairs_mut()
+            .append_pair("timeout", &seconds.to_string());
         Ok(url)
     }
 
@@ -97,24 +167,28 @@ impl Ask<'_> {
                     .with_subject(self.remote.url()));
             }
         }
-        self.add_query(&mut url, Secrecy::Hide);
+        self.add_project(&mut url);
         Ok(url)
     }
 
-    /// The URL of all images.
+    /// The URL of all images, with what they are.
     pub(crate) fn images(&self) -> Result<Url> {
         let mut url = self.remote.url().document("/1.0/images")?;
         url.query_pairs_mut().append_pair("recursion", "1");
-        self.add_query(&mut url, Secrecy::Hide);
+        self.add_project(&mut url);
         Ok(url)
     }
 
-    fn add_query(&self, url: &mut Url, secrecy: Secrecy) {
+    /// The URL that takes new images.
+    pub(crate) fn new_images(&self) -> Result<Url> {
+        let mut url = self.remote.url().document("/1.0/images")?;
+        self.add_project(&mut url);
+        Ok(url)
+    }
+
+    fn add_project(&self, url: &mut Url) {
         if let Some(project) = &self.options.project {
             url.query_pairs_mut().append_pair("project", project);
-        }
-        if let (Some(secret), Secrecy::Show) = (&self.options.secret, secrecy) {
-            url.query_pairs_mut().append_pair("secret", secret.as_str());
         }
     }
 
@@ -124,24 +198,41 @@ impl Ask<'_> {
                 ErrorKind::Untrusted,
                 "came over a channel that nothing vouches for",
             )
-            .with_subject(plain(url))
+            .with_subject(url)
             .with_remedy("reach the host by its socket, or by https with its certificate pinned")
         })
     }
 }
 
-/// Whether a request names the secret. Each that does brings its end nearer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Secrecy {
-    Hide,
-    Show,
+/// The error, with what the host says about it as its cause.
+fn with_hint(error: Error) -> Error {
+    let said = error.answer().and_then(|answer| {
+        let bytes = trust_channel(answer.bytes.clone(), answer.channel.as_ref()?);
+        reply::parse_error(&bytes)
+    });
+    match said {
+        Some(text) => error.with_source(Said::new(&text)),
+        None => error,
+    }
 }
 
-/// A URL for messages, without a secret.
-fn plain(url: &Url) -> Url {
-    let mut plain = url.clone();
-    if url.query_pairs().any(|(name, _)| name == "secret") {
-        plain.set_query(Some("secret=…"));
+/// What a host says went wrong, for people. Programs go by the kind of the error: the words differ
+/// from host to host.
+#[derive(Debug)]
+pub(crate) struct Said(String);
+
+impl Said {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(shown(text, LONGEST_SAID))
     }
-    plain
 }
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the host says: {}", self.0)
+    }
+}
+
+impl std::error::Error for Said {}
+
+const LONGEST_SAID: usize = 1_000;

@@ -1,12 +1,9 @@
 use imagestore_core::{Error, ErrorKind, Place, RemoteConfig, Result, Trust};
 
-use crate::secret::Secret;
-
 /// How a remote of this protocol is read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) project: Option<String>,
-    pub(crate) secret: Option<Secret>,
 }
 
 impl Options {
@@ -21,10 +18,7 @@ impl Options {
                 invalid(remote, "names no valid project").with_subject(format_args!("`{shown}`"))
             );
         }
-        Ok(Self {
-            project,
-            secret: None,
-        })
+        Ok(Self { project })
     }
 }
 

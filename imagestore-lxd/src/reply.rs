@@ -12,21 +12,41 @@ use crate::error::ParseError;
 
 /// The value in an answer.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ParseError> {
+    parse_as("sync", bytes)
+}
+
+/// The operation in an answer to a request that began one. The URL of it that stands there as well
+/// is not used.
+pub(crate) fn parse_begun<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ParseError> {
+    parse_as("async", bytes)
+}
+
+/// What a host says was wrong, in the answer to a request it did not heed.
+pub(crate) fn parse_error(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Failure {
+        error: String,
+    }
+    let failure: Failure = serde_json::from_slice(bytes).ok()?;
+    Some(failure.error).filter(|text| !text.is_empty())
+}
+
+fn parse_as<T: DeserializeOwned>(wanted: &str, bytes: &[u8]) -> Result<T, ParseError> {
     let reply: Reply<T> = serde_json::from_slice(bytes).map_err(|error| ParseError::Json {
         what: printable(&error.to_string()),
     })?;
     match (reply.kind.as_str(), reply.metadata) {
-        ("sync", Some(value)) => Ok(value),
+        (kind, Some(value)) if kind == wanted => Ok(value),
         ("error", _) => Err(ParseError::Failed {
             code: reply.error_code,
         }),
-        ("sync", None) => Err(ParseError::Json {
+        (kind, None) if kind == wanted => Err(ParseError::Json {
             what: "it holds no value".to_owned(),
         }),
         (kind, _) => {
             let kind: String = kind.chars().take(40).collect();
             Err(ParseError::Json {
-                what: format!("its type is `{}`, not `sync`", printable(&kind)),
+                what: format!("its type is `{}`, not `{wanted}`", printable(&kind)),
             })
         }
     }

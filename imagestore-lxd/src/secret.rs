@@ -6,9 +6,11 @@ use imagestore_core::{Error, ErrorKind, Result};
 ///
 /// The host lets it live for about five seconds from the first request that names it, and asking
 /// about the image is one. So look the image up and fetch it at once; a later attempt needs a new
-/// secret. `Debug` does not show it.
+/// secret, from [`Secrets`](crate::Secrets). There is no place for one in a configuration: it would
+/// be dead before it is read.
 ///
-/// It travels in the URLs of the image's download, which are worth nothing once it has died.
+/// It is added to requests as they are sent. `Debug` does not show it, and it is no part of images,
+/// of kept URLs, of errors and of events. [`Secret::reveal`] gives it to a peer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -28,7 +30,9 @@ impl Secret {
         Ok(Self(text.to_owned()))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The letters and digits, for the peer that is to use it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

@@ -4,18 +4,20 @@ use std::time::SystemTime;
 
 use imagestore_core::freshness::Mark;
 use imagestore_core::{
-    Check, Context, Download, Entry, EntryKind, Error, ErrorKind, Event, FileRole, Framing, Image,
-    ImageFile, ImageId, ImagePath, ImageSource, Listing, Lookup, Protocol, RemoteConfig, Result,
-    architecture, async_trait, printable,
+    Admission, Check, Context, Download, Entry, EntryKind, Error, ErrorKind, Event, FileRole,
+    Framing, Image, ImageFile, ImageId, ImagePath, ImageSource, Listing, Lookup, Protocol,
+    RemoteConfig, Result, async_trait, printable,
 };
 use imagestore_verify::{Sha256, Verified};
 
 use crate::ask::Ask;
+use crate::describe::{entry, properties};
 use crate::error::ParseError;
 use crate::index::{Host, HostAlias, HostImage, ImageKind, Index};
 use crate::name::{Name, Prefix};
 use crate::options::{Options, prepare};
 use crate::secret::Secret;
+use crate::secrets::{Key, Opening, Secrets};
 
 /// Makes [`Lxd`] sources, for hosts of both names.
 #[derive(Clone, Debug)]
@@ -53,6 +55,7 @@ pub struct Lxd {
     remote: RemoteConfig,
     context: Context,
     options: Options,
+    key: Key,
 }
 
 impl Lxd {
@@ -66,13 +69,28 @@ impl Lxd {
             remote: prepare(remote)?,
             context,
             options,
+            key: Key::None,
         })
     }
 
-    /// The same host, asked with a secret that opens one private image.
+    /// The same host, asked with a secret that opens one private image: once, within five seconds.
+    ///
+    /// If the download breaks off later, it ends in [`ErrorKind::Refused`]; a fetch with another
+    /// secret goes on with what arrived of a unified image. With [`Lxd::with_secrets`] it goes on
+    /// by itself.
     #[must_use]
     pub fn with_secret(mut self, secret: Secret) -> Self {
-        self.options.secret = Some(secret);
+        self.key = Key::one(secret);
+        self
+    }
+
+    /// The same host, asked with a new secret at each look-up and each late attempt.
+    ///
+    /// Images must be named by all digits of their fingerprint: of others than public ones, this
+    /// host tells neither aliases nor the rest of a fingerprint.
+    #[must_use]
+    pub fn with_secrets(mut self, secrets: Arc<dyn Secrets>) -> Self {
+        self.key = Key::Source(secrets);
         self
     }
 
@@ -109,7 +127,11 @@ impl Lxd {
         })
     }
 
-    fn ask(&self) -> Ask<'_> {
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
+    }
+
+    pub(crate) fn ask(&self) -> Ask<'_> {
         Ask {
             context: &self.context,
             remote: &self.remote,
@@ -118,7 +140,7 @@ impl Lxd {
     }
 
     /// What a path names, with all digits of its fingerprint.
-    async fn find(&self, path: &ImagePath) -> Result<Verified<HostImage>> {
+    async fn find(&self, path: &ImagePath) -> Result<Found> {
         let ask = self.ask();
         let (alias, prefix) = match Name::parse(path)? {
             Name::Fingerprint(fingerprint) => {
@@ -131,8 +153,11 @@ impl Lxd {
             Ok(found) => {
                 let image = self.by_fingerprint(&found.target).await;
                 let image = image.map_err(|error| self.missing(path, error))?;
-                self.note_age(&alias, &image);
-                return Ok(found.and(image).map(|(_, image)| image));
+                self.note_age(&alias, &image.image);
+                return Ok(Found {
+                    image: found.and(image.image).map(|(_, image)| image),
+                    opening: image.opening,
+                });
             }
             Err(error) if error.kind() == ErrorKind::NotFound => error,
             Err(error) => return Err(error),
@@ -140,12 +165,16 @@ impl Lxd {
         match prefix {
             Some(Prefix::Long(digits)) => {
                 let url = ask.image_by(&digits)?;
-                let image = ask.value(&url, HostImage::parse).await;
+                let opening = self.key.opening(None);
+                let image = ask
+                    .opened_value(&url, opening.as_deref(), HostImage::parse)
+                    .await;
                 let image = image.map_err(|error| self.missing(path, error))?;
                 if !image.fingerprint.to_string().starts_with(&digits) {
                     return Err(other_image(&digits, &image.fingerprint));
                 }
-                Ok(image)
+                let opening = self.key.opening(Some(&image.fingerprint));
+                Ok(Found { image, opening })
             }
             Some(Prefix::Short) => Err(self
                 .missing(path, error)
@@ -154,15 +183,17 @@ impl Lxd {
         }
     }
 
-    async fn by_fingerprint(&self, fingerprint: &Sha256) -> Result<Verified<HostImage>> {
+    async fn by_fingerprint(&self, fingerprint: &Sha256) -> Result<Found> {
         let ask = self.ask();
+        let url = ask.image(fingerprint)?;
+        let opening = self.key.opening(Some(fingerprint));
         let image = ask
-            .value(&ask.image(fingerprint)?, HostImage::parse)
+            .opened_value(&url, opening.as_deref(), HostImage::parse)
             .await?;
         if image.fingerprint != *fingerprint {
             return Err(other_image(&fingerprint.to_string(), &image.fingerprint));
         }
-        Ok(image)
+        Ok(Found { image, opening })
     }
 
     /// Status 404 of a host means that there is no such image, or none it shows to this caller.
@@ -175,11 +206,8 @@ impl Lxd {
             None => path.to_string(),
         };
         let knows = self.remote.socket().is_some() || self.remote.identity().is_some();
-        let missing = match (&self.options.secret, knows) {
-            (Some(_), _) => Error::new(
-                ErrorKind::NotFound,
-                "no such image, or its secret is used up or older than five seconds",
-            ),
+        let missing = match (self.key.missing(), knows) {
+            (Some(missing), _) => missing,
             (None, true) => Error::new(ErrorKind::NotFound, "no such image"),
             (None, false) => Error::new(
                 ErrorKind::NotFound,
@@ -219,7 +247,12 @@ impl Lxd {
         .with_subject(format_args!("image {}", image.fingerprint)))
     }
 
-    fn image(&self, found: HostImage, framing: Framing) -> Result<Image> {
+    fn image(
+        &self,
+        found: HostImage,
+        framing: Framing,
+        opening: Option<Arc<Opening>>,
+    ) -> Result<Image> {
         let location = self.ask().export(&found.fingerprint)?;
         let check = vec![Check::Digest(found.fingerprint)];
         let of = |name: &str, role| ImageFile::new(name, role);
@@ -239,7 +272,11 @@ impl Lxd {
         let digits = found.fingerprint.to_string();
         let mut image = Image::new(
             ImageId::new(self.remote.id(), &digits, &digits),
-            vec![download.with_size(Some(found.size))],
+            vec![
+                download
+                    .with_size(Some(found.size))
+                    .with_admission(opening.map(|opening| opening as Arc<dyn Admission>)),
+            ],
         )
         .with_fingerprint(found.fingerprint)
         .with_expiry(found.expires_at);
@@ -301,14 +338,14 @@ impl ImageSource for Lxd {
     }
 
     async fn lookup(&self, path: &ImagePath) -> Result<Verified<Lookup>> {
-        let found = self.find(path).await?;
-        self.check_size(&found)?;
-        let export = self.ask().export(&found.fingerprint)?;
-        let framing = self.ask().framing(&export).await;
+        let Found { image, opening } = self.find(path).await?;
+        self.check_size(&image)?;
+        let export = self.ask().export(&image.fingerprint)?;
+        let framing = self.ask().framing(&export, opening.as_deref()).await;
         let framing = framing.map_err(|error| self.missing(path, error))?;
-        let image = found
+        let image = image
             .and(framing)
-            .try_map(|(found, framing)| self.image(found, framing))?;
+            .try_map(|(found, framing)| self.image(found, framing, opening))?;
         Ok(image.map(|image| Lookup::Image(Box::new(image))))
     }
 
@@ -321,32 +358,10 @@ impl ImageSource for Lxd {
     }
 }
 
-fn entry(name: String, kind: EntryKind, image: &HostImage) -> Entry {
-    let mut entry = Entry::new(name, kind)
-        .with_description(image.properties.get("description").cloned())
-        .with_property("fingerprint", image.fingerprint.to_string());
-    for (name, value) in properties(image) {
-        entry = entry.with_property(name, value);
-    }
-    entry
-}
-
-/// What a host and the author of an image say about it. The host knows better.
-fn properties(image: &HostImage) -> BTreeMap<String, String> {
-    let mut all = image.properties.clone();
-    let names = architecture::aliases(&image.architecture);
-    let architecture = names.first().copied().unwrap_or(&image.architecture);
-    all.insert("architecture".to_owned(), architecture.to_owned());
-    all.insert("type".to_owned(), image.kind.name().to_owned());
-    all.insert(
-        "public".to_owned(),
-        if image.public { "yes" } else { "no" }.to_owned(),
-    );
-    all.insert("size".to_owned(), image.size.to_string());
-    if !image.aliases.is_empty() {
-        all.insert("aliases".to_owned(), image.aliases.join(", "));
-    }
-    all
+/// What a host says about an image, and what opens it.
+struct Found {
+    image: Verified<HostImage>,
+    opening: Option<Arc<Opening>>,
 }
 
 fn other_image(asked: &str, found: &Sha256) -> Error {

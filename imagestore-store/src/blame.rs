@@ -71,11 +71,12 @@ fn lines(error: &Error) -> Vec<String> {
     lines
 }
 
-const GRAVITY: [ErrorKind; 5] = [
+const GRAVITY: [ErrorKind; 6] = [
     ErrorKind::Untrusted,
     ErrorKind::TooLarge,
     ErrorKind::Malformed,
     ErrorKind::Network,
+    ErrorKind::Refused,
     ErrorKind::NotFound,
 ];
 

@@ -135,6 +135,6 @@ fn settle(job: &Job, staging: &Staging, index: usize, files: &[File]) -> Result<
 
 /// The error that ended a fetch, and whether what arrived so far is worth keeping.
 pub(crate) fn is_worth_resuming(error: &Error) -> bool {
-    use imagestore_core::ErrorKind::{Canceled, Network};
-    matches!(error.kind(), Canceled | Network)
+    use imagestore_core::ErrorKind::{Canceled, Network, Refused};
+    matches!(error.kind(), Canceled | Network | Refused)
 }

@@ -25,13 +25,15 @@ impl Store {
     /// downloaded then. A file gets its name only after its check has passed, and the build appears
     /// as a whole or not at all.
     ///
-    /// Dropping the future stops the download and keeps what arrived; so does a broken connection.
-    /// The next fetch goes on from there. After any other error nothing is kept.
+    /// Dropping the future stops the download and keeps what arrived; so do a broken connection and
+    /// a remote that does not let this caller have the rest. The next fetch goes on from there.
+    /// After any other error nothing is kept.
     ///
     /// # Errors
     /// [`Untrusted`](imagestore_core::ErrorKind::Untrusted) if a file does not pass its check or
-    /// has no signature, at none of its locations; [`Network`](imagestore_core::ErrorKind::Network)
-    /// or [`NotFound`](imagestore_core::ErrorKind::NotFound) if it cannot be had;
+    /// has no signature, at none of its locations; [`Network`](imagestore_core::ErrorKind::Network),
+    /// [`Refused`](imagestore_core::ErrorKind::Refused) or
+    /// [`NotFound`](imagestore_core::ErrorKind::NotFound) if it cannot be had;
     /// [`TooLarge`](imagestore_core::ErrorKind::TooLarge),
     /// [`Malformed`](imagestore_core::ErrorKind::Malformed),
     /// [`Unsafe`](imagestore_core::ErrorKind::Unsafe) or

@@ -164,7 +164,11 @@ impl Receiver<'_> {
 
     async fn get(&self, resume: Option<&Resume>) -> Result<Body> {
         let request = Get::file(&self.job.remote, self.url()).with_resume(resume);
-        self.job.context.transport().get(request).await
+        let transport = self.job.context.transport();
+        match &self.download().admission {
+            Some(admission) => admission.get(&**transport, request).await,
+            None => transport.get(request).await,
+        }
     }
 
     /// Whether an answer is the rest of the part that is here, as far as that can be told before it

@@ -6,6 +6,7 @@
 //! - [`keys`] are signing keys that exist for one process.
 //! - [`conformance`] holds what every source must do, as functions over `&dyn ImageSource`.
 //! - [`oracle`] runs the tools whose verdict counts, such as `gpgv` and `tar`, and says loudly when one is missing.
+//! - [`peers`] are real programs of others that serve or ask: a LXD of its own for one test.
 //!
 //! This crate is for tests: it panics where a test should fail.
 
@@ -13,6 +14,7 @@ pub mod conformance;
 pub mod keys;
 mod memory_transport;
 pub mod oracle;
+pub mod peers;
 pub mod server;
 
 pub use crate::memory_transport::{MemoryFault, MemoryTransport};

@@ -174,7 +174,11 @@ impl Transport for MemoryTransport {
             Some(MemoryFault::Unreachable) => return Err(broken()),
             Some(MemoryFault::Status(status)) => {
                 let message = format!("status {status}");
-                return Err(Error::new(ErrorKind::Network, message).with_subject(&url));
+                let kind = match status {
+                    401 | 403 => ErrorKind::Refused,
+                    _ => ErrorKind::Network,
+                };
+                return Err(Error::new(kind, message).with_subject(&url));
             }
             Some(other) => Some(other),
         };

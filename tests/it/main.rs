@@ -7,6 +7,7 @@ mod fetch;
 mod gnupg;
 mod kept;
 mod lxd_images;
+mod peer;
 mod real_vectors;
 mod surface;
 mod system_image;

@@ -10,7 +10,7 @@ use crate::world::{DIRECTORY, REFERENCE, World};
 
 #[test]
 fn ends_in_the_status_that_belongs_to_the_error() {
-    let cases: [(&str, &str, i32, &str); 6] = [
+    let cases: [(&str, &str, i32, &str); 7] = [
         ("", "images:nowhere/x", 3, "not-found"),
         ("", "other:x", 2, "invalid-config"),
         ("", "https://images.example/x", 2, "invalid-config"),
@@ -22,12 +22,14 @@ fn ends_in_the_status_that_belongs_to_the_error() {
             "untrusted",
         ),
         ("close", REFERENCE, 4, "network"),
+        ("forbid", REFERENCE, 4, "refused"),
     ];
     for (fault, reference, status, kind) in cases {
         let world = World::now();
         match fault {
             "" => {}
             "close" => world.images.fail_all(Fault::Close),
+            "forbid" => world.images.fail_all(Fault::status(403)),
             path => world.images.fail(path, Fault::FlipByte(40)),
         }
         let output = fetch(&world, &["--json", "--output", "out", reference]);

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use imagestore_core::{
-    BaseUrl, Cleartext, Context, Entry, EntryKind, Error, ErrorKind, Image, ImageId, ImagePath,
-    ImageRef, ImageSource, Listing, Lookup, Protocol, Referral, RemoteConfig, RemoteUrl, Resolver,
-    Result, Trust, async_trait,
+    BaseUrl, Change, Cleartext, Context, Entry, EntryKind, Error, ErrorKind, Image, ImageId,
+    ImagePath, ImageRef, ImageSource, Listing, Lookup, Protocol, Referral, RemoteConfig, RemoteUrl,
+    Resolver, Result, Transport, Trust, async_trait,
 };
 use imagestore_verify::{Channel, Unverified, Verified, trust_channel};
 
@@ -212,4 +212,48 @@ fn lets_cleartext_leave_this_machine_only_when_told() {
     )
     .with_mirrors(vec![mirror]);
     assert!(mirrored.check_reachable().is_err());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn begins_at_a_source_that_is_no_remote_and_goes_on_at_those_it_knows() {
+    let remote = |url: &str| {
+        let name = "peer".parse().expect("a name");
+        RemoteConfig::new(name, url.parse().expect("a URL"), Trust::Channel)
+    };
+    let resolver = resolver("https+chain://start.example");
+    let peer = Link(remote("https+other://peer.example"));
+    let path: ImagePath = "https+chain:!!a.example/x".parse().expect("a path");
+    let found = resolver.resolve_from(&peer, &path).await.expect("found");
+    let asked: Vec<_> = found.hops.iter().map(|hop| hop.remote.id()).collect();
+    assert_eq!(
+        asked,
+        ["https+other://peer.example", "https+chain://a.example"]
+    );
+    assert_eq!(found.image.id.path(), "x");
+
+    let back: ImagePath = "https+other:!!peer.example/x".parse().expect("a path");
+    let error = resolver.resolve_from(&peer, &back).await;
+    assert_eq!(error.expect_err("a circle").kind(), ErrorKind::Loop);
+    let open = Link(remote("http+other://peer.example"));
+    let error = resolver.resolve_from(&open, &path).await;
+    assert_eq!(error.expect_err("no TLS").kind(), ErrorKind::InvalidConfig);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_transport_that_only_reads_says_so() {
+    let remote = RemoteConfig::new(
+        "x".parse().expect("a name"),
+        "unix+chain:///run/x".parse().expect("a URL"),
+        Trust::Channel,
+    );
+    let url = "http://localhost/x?secret=y".parse().expect("a URL");
+    let error = Table::default()
+        .send(Change::delete(&remote, &url))
+        .await
+        .expect_err("it only reads");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        error.to_string(),
+        "the transport only reads, and this changes something: remote `x`"
+    );
 }

@@ -5,6 +5,7 @@ mod cache;
 mod cache_faults;
 mod causes;
 mod certificates;
+mod changes;
 mod identities;
 mod proxies;
 mod raw;

@@ -49,7 +49,7 @@ async fn is_named_in_errors_without_its_password() {
         "does not allow it (status 403 Forbidden), through the proxy {}: http://images.invalid/f",
         proxy.url("")
     );
-    assert_error(&error, ErrorKind::Network, &message);
+    assert_error(&error, ErrorKind::Refused, &message);
     let https = remote_at("https+lxc-images://images.invalid");
     let error = bytes(&transport, &https, "/f")
         .await

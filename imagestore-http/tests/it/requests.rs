@@ -126,12 +126,12 @@ async fn tells_not_there_from_could_not_ask() {
         (410, ErrorKind::NotFound, "not there (status 410 Gone)"),
         (
             401,
-            ErrorKind::Network,
+            ErrorKind::Refused,
             "does not allow it (status 401 Unauthorized)",
         ),
         (
             403,
-            ErrorKind::Network,
+            ErrorKind::Refused,
             "does not allow it (status 403 Forbidden)",
         ),
         (

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use imagestore_core::freshness::InMemory;
@@ -110,7 +111,7 @@ pub(crate) fn site(images: Vec<Shown>) -> Site {
     Site::answering(move |request| answer(request, &images))
 }
 
-fn answer(request: &Request, images: &[Shown]) -> Answer {
+pub(crate) fn answer(request: &Request, images: &[Shown]) -> Answer {
     if request.method != "GET" {
         return error(501);
     }
@@ -172,7 +173,7 @@ pub(crate) struct Asker {
     pub(crate) context: Context,
     pub(crate) told: Arc<Told>,
     pub(crate) store: Store,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Asker {
@@ -194,8 +195,13 @@ impl Asker {
             context,
             told,
             store,
-            _directory: directory,
+            directory,
         }
+    }
+
+    /// Where the store is.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn source(&self, remote: RemoteConfig) -> Lxd {
@@ -258,10 +264,12 @@ pub(crate) fn chain(error: &Error) -> String {
     lines.join("\n")
 }
 
-/// Keeps the warnings, and does something when a number of bytes is here.
+/// Keeps what is told, and does something when a number of bytes is here.
 #[derive(Default)]
 pub(crate) struct Told {
     warnings: Mutex<Vec<String>>,
+    working: Mutex<Vec<String>>,
+    everything: Mutex<Vec<String>>,
     trigger: Mutex<Option<Trigger>>,
 }
 
@@ -273,6 +281,16 @@ struct Trigger {
 impl Told {
     pub(crate) fn warnings(&self) -> Vec<String> {
         self.warnings.lock().expect("not poisoned").clone()
+    }
+
+    /// What hosts said they were doing.
+    pub(crate) fn working(&self) -> Vec<String> {
+        self.working.lock().expect("not poisoned").clone()
+    }
+
+    /// All events, as they are shown to programmers.
+    pub(crate) fn everything(&self) -> Vec<String> {
+        self.everything.lock().expect("not poisoned").clone()
     }
 
     pub(crate) fn once(&self, bytes: u64, act: impl FnOnce() + Send + 'static) {
@@ -289,7 +307,14 @@ impl std::fmt::Debug for Told {
 
 impl Progress for Told {
     fn on(&self, event: Event<'_>) {
+        let shown = format!("{event:?}");
+        self.everything.lock().expect("not poisoned").push(shown);
         match event {
+            Event::Working { what, progress } => self
+                .working
+                .lock()
+                .expect("not poisoned")
+                .push(format!("{what}: {progress}")),
             Event::Warning { text } => self
                 .warnings
                 .lock()

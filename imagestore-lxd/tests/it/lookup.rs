@@ -3,7 +3,7 @@ use imagestore_lxd::Secret;
 use imagestore_testkit::{Server, Site};
 use imagestore_verify::Proof;
 
-use crate::host::{Asker, Shown, error, lookup, names, remote, site, sync};
+use crate::host::{Asker, Shown, chain, error, lookup, names, remote, site, sync};
 
 #[tokio::test]
 async fn describes_an_image_and_says_by_what_it_is_believed() {
@@ -133,7 +133,8 @@ async fn names_the_project_and_the_secret_where_they_belong() {
             "/1.0/images?recursion=1&project=a%26b".to_owned(),
         ]
     );
-    assert_eq!(image.downloads[0].locations[0].query(), Some(&query[1..]));
+    let location = &image.downloads[0].locations[0];
+    assert_eq!(location.query(), Some("project=a%26b"));
     assert!(!format!("{source:?} {secret:?}").contains(&word));
 }
 
@@ -141,7 +142,7 @@ async fn names_the_project_and_the_secret_where_they_belong() {
 async fn tells_by_status_what_is_missing_and_what_is_not_allowed() {
     for (status, kind) in [
         (404, ErrorKind::NotFound),
-        (403, ErrorKind::Network),
+        (403, ErrorKind::Refused),
         (500, ErrorKind::Network),
     ] {
         let server = Server::https(Site::answering(move |_| error(status))).expect("a server");
@@ -149,6 +150,16 @@ async fn tells_by_status_what_is_missing_and_what_is_not_allowed() {
         let source = asker.source(remote(&server));
         let failed = lookup(&source, "box").await.expect_err("an error");
         assert_eq!(failed.kind(), kind, "{failed}");
+        if kind == ErrorKind::Refused {
+            assert_eq!(
+                chain(&failed),
+                format!(
+                    "does not allow it (status 403 Forbidden): {}/1.0/images/aliases/box\nthe host says: x",
+                    server.url()
+                )
+            );
+            assert_eq!(server.requests().len(), 1, "asked again");
+        }
         assert_eq!(names(&source, "").await.expect_err("an error").kind(), kind);
     }
 }

@@ -1,16 +1,13 @@
 //! The real daemon as the host.
 
 use std::fs;
-use std::time::Duration;
 
 use imagestore_core::{Check, ClientIdentity, ErrorKind, Framing, ImageSource as _, TlsTrust};
-use imagestore_lxd::serve::ServedImage;
-use imagestore_lxd::{Secret, first_contact};
+use imagestore_lxd::first_contact;
 use imagestore_verify::Sha256;
 
 use crate::host::{Asker, chain, lookup, names};
-use crate::real_host::{RealHost, run_script, unpack};
-use crate::serve::{open, verified};
+use crate::real_host::{Devices, RealHost, unpack};
 
 /// One host for all of it: it takes long to start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -22,12 +19,15 @@ async fn a_real_host_serves_every_form_and_fails_in_every_way() {
     host.shows_its_certificate_at_first_contact().await;
     host.shows_public_images_to_everybody().await;
     host.shows_private_images_to_a_certificate_it_knows().await;
-    host.shows_one_private_image_for_a_secret().await;
+    host.shows_private_images_for_secrets().await;
     host.is_refused_with_another_certificate().await;
     host.sends_what_the_fingerprint_does_not_fit().await;
     host.loses_an_image_before_it_is_fetched().await;
     host.knows_no_such_project().await;
     host.copies_from_our_own_door().await;
+    host.fetches_for_us_from_our_own_door().await;
+    host.says_why_it_cannot_fetch().await;
+    host.is_told_to_stop().await;
     host.restarts_in_the_middle_of_a_download().await;
     host.ends_in_the_middle_of_a_download().await;
 }
@@ -82,7 +82,7 @@ impl RealHost {
             let metadata = unpack(&stored, &target);
             assert_eq!(metadata.properties["os"], "debian", "{path}");
             assert_eq!(metadata.templates["/etc/hostname"].template, "hostname.tpl");
-            self.check_tree(&target.join("rootfs"), path);
+            self.check_tree(&target.join("rootfs"), path, Devices::Skipped);
         }
     }
 
@@ -110,7 +110,7 @@ impl RealHost {
         let pinned = format!(
             "received through tls certificate sha256:{} pinned for 127.0.0.1:{}",
             self.value("CERTIFICATE"),
-            self.port
+            self.lxd.port()
         );
         for proof in image.proofs() {
             assert_eq!(proof.to_string(), pinned);
@@ -131,7 +131,7 @@ impl RealHost {
 
     async fn shows_private_images_to_a_certificate_it_knows(&self) {
         let asker = Asker::new();
-        let read = |name: &str| fs::read(self.directory.path().join(name)).expect(name);
+        let read = |name: &str| fs::read(self.path(name)).expect(name);
         let identity = ClientIdentity::new(read("client.crt"), read("client.key"));
         let source = asker.source(self.over_https().with_identity(identity));
         assert!(source.host().await.expect("an answer").trusted);
@@ -142,38 +142,6 @@ impl RealHost {
                 .unwrap_or_else(|error| panic!("{path}: {}", chain(&error)));
             assert_eq!(stored.properties()["public"], "no");
         }
-    }
-
-    async fn shows_one_private_image_for_a_secret(&self) {
-        let asker = Asker::new();
-        for fingerprint in [self.value("UNIFIED"), self.value("SPLIT")] {
-            let word = self.script("secret", &[fingerprint]);
-            let secret = Secret::new(word.trim()).expect("a secret");
-            let source = asker.source(self.over_https()).with_secret(secret);
-            let stored = asker.fetch(&source, fingerprint).await;
-            stored.unwrap_or_else(|error| panic!("{fingerprint}: {}", chain(&error)));
-        }
-        let word = self.script("secret", &[self.value("UNIFIED")]);
-        let source = asker
-            .source(self.over_https())
-            .with_secret(Secret::new(word.trim()).expect("a secret"));
-        lookup(&source, self.value("UNIFIED"))
-            .await
-            .expect("an image");
-        // The host's own clock decides, and cannot be set.
-        tokio::time::sleep(Duration::from_millis(5500)).await;
-        let error = lookup(&source, self.value("UNIFIED"))
-            .await
-            .expect_err("a secret that has died");
-        assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "no such image, or its secret is used up or older than five seconds: {}",
-                self.value("UNIFIED")
-            )
-        );
-        assert!(!chain(&error).contains(word.trim()));
     }
 
     async fn is_refused_with_another_certificate(&self) {
@@ -240,64 +208,6 @@ impl RealHost {
         );
     }
 
-    /// The real `lxc` lists what we serve, and the real daemon copies it.
-    async fn copies_from_our_own_door(&self) {
-        let read = |name: &str| verified(&fs::read(self.directory.path().join(name)).expect(name));
-        self.lxc(&["image", "delete", "box/unified", "box/split", "squash"]);
-        let unified = ServedImage::unified(read("unified.tar.xz")).expect("an image");
-        let split =
-            ServedImage::split(read("meta.tar.xz"), read("rootfs.tar.gz")).expect("an image");
-        let squash = ServedImage::split(read("meta.tar.xz"), read("rootfs.gzip.squashfs"))
-            .expect("an image");
-        let door = open(vec![
-            unified
-                .with_alias("ours/unified")
-                .with_property("description", "served"),
-            split.with_alias("split"),
-            squash.with_alias("squash"),
-        ])
-        .await;
-        let certificate = self.lxc(&[
-            "remote",
-            "add",
-            "ours",
-            &door.url,
-            "--public",
-            "--accept-certificate",
-        ]);
-        assert!(!certificate.contains("rror"), "{certificate}");
-        let listed = self.lxc(&["image", "list", "ours:", "--format", "csv", "-c", "lFpad"]);
-        let mut lines: Vec<_> = listed.lines().collect();
-        lines.sort_unstable();
-        let line = |alias: &str, value: &str, description: &str| {
-            format!("{alias},{},yes,x86_64,{description}", self.value(value))
-        };
-        assert_eq!(
-            lines,
-            [
-                line("ours/unified", "UNIFIED", "served"),
-                line("split", "SPLIT", ""),
-                line("squash", "SQUASH", "")
-            ]
-        );
-        for (alias, value) in [
-            ("ours/unified", "UNIFIED"),
-            ("split", "SPLIT"),
-            ("squash", "SQUASH"),
-        ] {
-            self.lxc(&[
-                "image",
-                "copy",
-                &format!("ours:{alias}"),
-                "local:",
-                "--alias",
-                alias,
-            ]);
-            let here = self.lxc(&["query", &format!("/1.0/images/aliases/{alias}")]);
-            assert!(here.contains(self.value(value)), "{alias}: {here}");
-        }
-    }
-
     async fn restarts_in_the_middle_of_a_download(&self) {
         for (path, framing) in [
             ("large", Framing::Plain),
@@ -307,10 +217,10 @@ impl RealHost {
             let source = asker.source(self.over_socket());
             let image = lookup(&source, path).await.expect(path);
             assert_eq!(image.downloads[0].framing, framing);
-            let place = self.directory.path().to_owned();
+            let (kill, revive) = (self.lxd.killer(), self.lxd.reviver());
             asker.told.once(8 << 20, move || {
-                run_script(&place, "kill", &[]);
-                run_script(&place, "again", &[]);
+                kill();
+                revive();
             });
             let stored = asker
                 .store
@@ -337,10 +247,7 @@ impl RealHost {
         let asker = Asker::new();
         let source = asker.source(self.over_socket());
         let image = lookup(&source, "large").await.expect("an image");
-        let place = self.directory.path().to_owned();
-        asker.told.once(8 << 20, move || {
-            run_script(&place, "kill", &[]);
-        });
+        asker.told.once(8 << 20, self.lxd.killer());
         let error = asker
             .store
             .fetch(&asker.context, source.remote(), &image)

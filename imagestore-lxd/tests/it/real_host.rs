@@ -2,49 +2,44 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use imagestore_core::{FileRole, RemoteConfig, TlsTrust, Trust};
 use imagestore_lxd::Metadata;
 use imagestore_store::StoredImage;
+use imagestore_testkit::peers::Lxd;
 use imagestore_unpack::{MemberLimits, StagedTarget, Unpacker, read_members};
 
-/// The real daemon, with all its state in a directory of its own.
+/// Whether devices are made of those in an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Devices {
+    Made,
+    Skipped,
+}
+
+/// The real daemon, with images.
 pub(crate) struct RealHost {
-    pub(crate) directory: tempfile::TempDir,
+    pub(crate) lxd: Lxd,
     values: HashMap<String, String>,
-    pub(crate) port: u16,
 }
 
 impl RealHost {
     pub(crate) fn start() -> Option<Self> {
-        if let Some(missing) = missing() {
-            assert!(
-                std::env::var_os("IMAGESTORE_REQUIRE_TOOLS").is_none(),
-                "{missing}, and IMAGESTORE_REQUIRE_TOOLS asks for it"
-            );
-            eprintln!("NOT TESTED: a real LXD host, because {missing}");
-            return None;
-        }
-        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|socket| socket.local_addr());
-        let mut host = Self {
-            directory: tempfile::tempdir().expect("a directory"),
-            values: HashMap::new(),
-            port: port.expect("a port").port(),
-        };
-        let text = host.script("start", &[&host.port.to_string()]);
+        let lxd = Lxd::start()?.listening();
+        let text = lxd.run("images", &[]);
         let pairs = text.lines().filter_map(|line| line.split_once('='));
-        host.values = pairs
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
-        Some(host)
+        let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let values = pairs.map(own).collect();
+        Some(Self { lxd, values })
     }
 
-    pub(crate) fn script(&self, command: &str, arguments: &[&str]) -> String {
-        run_script(self.directory.path(), command, arguments)
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.lxd.directory().join(name)
+    }
+
+    pub(crate) fn lxc(&self, arguments: &[&str]) -> String {
+        self.lxd.lxc(arguments)
     }
 
     pub(crate) fn value(&self, name: &str) -> &str {
@@ -52,17 +47,18 @@ impl RealHost {
     }
 
     pub(crate) fn over_socket(&self) -> RemoteConfig {
-        remote(&format!("unix+lxd://{}", self.value("SOCKET")))
+        remote(&format!("unix+lxd://{}", self.lxd.socket().display()))
     }
 
     pub(crate) fn over_https(&self) -> RemoteConfig {
         let pin = self.value("CERTIFICATE").parse().expect("a digest");
-        remote(&format!("https+lxd://127.0.0.1:{}", self.port)).with_tls(TlsTrust::Pin(vec![pin]))
+        remote(&format!("https+lxd://127.0.0.1:{}", self.lxd.port()))
+            .with_tls(TlsTrust::Pin(vec![pin]))
     }
 
-    /// Whether a tree is the one that was packed.
-    pub(crate) fn check_tree(&self, tree: &Path, path: &str) {
-        let packed = self.directory.path().join("image/rootfs");
+    /// Whether a tree is the one that was packed, with or without its device.
+    pub(crate) fn check_tree(&self, tree: &Path, path: &str, devices: Devices) {
+        let packed = self.path("image/rootfs");
         let mut names = vec![PathBuf::new()];
         let mut count = 0;
         while let Some(name) = names.pop() {
@@ -70,7 +66,8 @@ impl RealHost {
             let wanted = fs::symlink_metadata(&one).expect("it is there");
             let kind = wanted.file_type();
             if kind.is_char_device() {
-                assert!(!other.exists(), "{path}: a device");
+                let found = fs::symlink_metadata(&other).is_ok_and(|it| it.rdev() == wanted.rdev());
+                assert_eq!(found, devices == Devices::Made, "{path}: a device");
                 continue;
             }
             let found = fs::symlink_metadata(&other)
@@ -97,59 +94,6 @@ impl RealHost {
         }
         assert_eq!(count, 14, "{path}");
     }
-
-    pub(crate) fn lxc(&self, arguments: &[&str]) -> String {
-        let output = Command::new("lxc")
-            .args(arguments)
-            .env("LXD_DIR", self.directory.path().join("d"))
-            .env("LXD_CONF", self.directory.path().join("conf"))
-            .env_remove("LXD_SOCKET")
-            .output()
-            .expect("lxc");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {said}");
-        String::from_utf8(output.stdout).expect("text")
-    }
-}
-
-impl Drop for RealHost {
-    fn drop(&mut self) {
-        // What goes wrong here must not hide what went wrong before.
-        drop(command(self.directory.path(), "stop", &[]).status());
-    }
-}
-
-pub(crate) fn run_script(directory: &Path, name: &str, arguments: &[&str]) -> String {
-    let output = command(directory, name, arguments)
-        .output()
-        .expect("the script");
-    assert!(
-        output.status.success(),
-        "{name}: {}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout).expect("text")
-}
-
-fn command(directory: &Path, name: &str, arguments: &[&str]) -> Command {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/lxd-host.sh");
-    let mut command = Command::new(script);
-    command.arg(name).arg(directory).args(arguments);
-    command
-}
-
-/// What is missing for a real host.
-fn missing() -> Option<String> {
-    for program in ["lxd", "lxc", "mksquashfs", "openssl", "xz", "setsid"] {
-        let found = std::env::var_os("PATH").is_some_and(|path| {
-            std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-        });
-        if !found {
-            return Some(format!("`{program}` is not installed"));
-        }
-    }
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    (!is_root).then(|| "only root can start one".to_owned())
 }
 
 fn remote(url: &str) -> RemoteConfig {

@@ -43,12 +43,19 @@ pub(crate) async fn open(images: Vec<ServedImage>) -> Open {
     assert_eq!(pin, certificate.sha256());
     let url = door.url().expect("a url");
     let running = tokio::spawn(door.run());
-    Open { url, pin, running }
+    let certificate_pem = certificate.pem().to_owned();
+    Open {
+        url,
+        pin,
+        certificate_pem,
+        running,
+    }
 }
 
 pub(crate) struct Open {
     pub(crate) url: String,
     pub(crate) pin: Sha256,
+    pub(crate) certificate_pem: String,
     running: tokio::task::JoinHandle<()>,
 }
 

@@ -1,11 +1,12 @@
 //! The real `lxc` command and the real LXD daemon as readers of a tree that was made here.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
 
-use imagestore_testkit::oracle::Tool;
+use imagestore_testkit::oracle::{self, Tool};
+use imagestore_testkit::peers::{Lxd, init};
 use imagestore_testkit::{Server, Site};
 use imagestore_verify::Sha256;
 
@@ -13,16 +14,16 @@ use crate::published::{ARCH, Place, lookup_in};
 
 #[tokio::test]
 async fn the_real_client_lists_exports_and_copies_what_is_published_here() {
-    if let Some(missing) = missing() {
-        assert!(
-            std::env::var_os("IMAGESTORE_REQUIRE_TOOLS").is_none(),
-            "{missing}, and IMAGESTORE_REQUIRE_TOOLS asks for it"
-        );
-        eprintln!("NOT TESTED: a real LXD as reader, because {missing}");
+    let (Some(xdelta3), Some(lxd)) = (Tool::find("xdelta3"), Lxd::start()) else {
         return;
-    }
+    };
     let place = Place::new();
-    let xdelta3 = Tool::find("xdelta3").expect("looked for before");
+    if let Some(init) = init() {
+        let program = place.path("rootfs/sbin/init");
+        fs::create_dir_all(place.path("rootfs/sbin")).expect("made");
+        fs::write(&program, init).expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("its own file");
+    }
     let random: Vec<u8> = (0..9000_u32)
         .flat_map(|block| *Sha256::of(&block.to_le_bytes()).as_bytes())
         .collect();
@@ -39,13 +40,8 @@ async fn the_real_client_lists_exports_and_copies_what_is_published_here() {
     }
     place.publish_combined("20240601_00:02");
     let server = Server::https(Site::directory(place.tree())).expect("a port");
-    let lxd = Lxd::start();
-    let certificate = place.path("tree.crt");
-    fs::write(&certificate, server.certificate().expect("https").pem()).expect("written");
-    lxd.run(
-        "add",
-        &[&server.url(), certificate.to_str().expect("UTF-8")],
-    );
+    let certificate = server.certificate().expect("https");
+    lxd.know("tree", &server.url(), "simplestreams", certificate.pem());
 
     // By the fingerprint that is found here, it finds the same image, and so for every form.
     for (variant, form, build) in [
@@ -87,8 +83,8 @@ async fn the_real_client_lists_exports_and_copies_what_is_published_here() {
     );
 
     lxd.lxc(&["image", "export", "tree:ubuntu/lts", "exported", "--quiet"]);
-    let rootfs = fs::read(lxd.directory.path().join("exported.root")).expect("exported");
-    let metadata = fs::read(lxd.directory.path().join("exported")).expect("exported");
+    let rootfs = fs::read(lxd.directory().join("exported.root")).expect("exported");
+    let metadata = fs::read(lxd.directory().join("exported")).expect("exported");
     assert_eq!(Sha256::of(&[metadata, rootfs].concat()), fingerprint);
 
     lxd.lxc(&[
@@ -132,63 +128,53 @@ async fn the_real_client_lists_exports_and_copies_what_is_published_here() {
     let there = |end: &str| asked.iter().any(|path| path.ends_with(end));
     assert!(there("/root.20240601_00:00.vcdiff"), "{asked:?}");
     assert!(!there("/rootfs.squashfs"), "{asked:?}");
+
+    launches_and_exports(&lxd, &place);
 }
 
-struct Lxd {
-    directory: tempfile::TempDir,
-}
-
-impl Lxd {
-    fn start() -> Self {
-        let lxd = Self {
-            directory: tempfile::tempdir().expect("a directory"),
-        };
-        lxd.run("start", &[]);
-        lxd
-    }
-
-    fn lxc(&self, arguments: &[&str]) -> String {
-        self.run("lxc", arguments)
-    }
-
-    fn run(&self, command: &str, arguments: &[&str]) -> String {
-        let output = self.command(command, arguments);
-        let said = fs::read_to_string(self.directory.path().join("out")).unwrap_or_default();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(
-            output.status.success(),
-            "{command} {arguments:?}: {errors}\n{said}"
+/// An instance of the image runs, as far as instances run here, and what is exported of it is what was published.
+fn launches_and_exports(lxd: &Lxd, place: &Place) {
+    lxd.lxc(&["storage", "create", "pool", "dir"]);
+    lxd.lxc(&["init", "tree:ubuntu/lts", "one", "--storage", "pool"]);
+    let exported = exported(lxd, "one");
+    let mut files = vec!["etc/hostname"];
+    files.extend(init().map(|_| "sbin/init"));
+    for name in files {
+        let (wanted, found) = (place.path("rootfs").join(name), exported.join(name));
+        assert_eq!(
+            fs::read(found).expect("exported"),
+            fs::read(wanted).expect("published"),
+            "{name}"
         );
-        String::from_utf8(output.stdout).expect("text")
     }
-
-    fn command(&self, command: &str, arguments: &[&str]) -> Output {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/lxd.sh");
-        Command::new(script)
-            .arg(command)
-            .arg(self.directory.path())
-            .args(arguments)
-            .output()
-            .expect("the script")
+    // Of the two forms it takes the squashfs, which was made before this file was written anew.
+    let build = fs::read_to_string(exported.join("etc/build"));
+    assert_eq!(build.expect("exported"), "20240601_00:00");
+    if init().is_none() || !lxd.can(&["start", "one"]) {
+        oracle::absent("a machine on which containers of LXD start");
+        return;
     }
+    let state = lxd.lxc(&["list", "one", "--format", "csv", "--columns", "s"]);
+    assert_eq!(state.trim(), "RUNNING");
+    lxd.lxc(&["stop", "one", "--force"]);
+    let place = lxd.directory().join("one.exported");
+    fs::remove_dir_all(place).expect("its own directory");
+    assert!(self::exported(lxd, "one").join("ran").is_file());
+    lxd.lxc(&["delete", "one", "--force"]);
 }
 
-impl Drop for Lxd {
-    fn drop(&mut self) {
-        // What goes wrong here must not hide what went wrong before.
-        drop(self.command("stop", &[]));
-    }
-}
-
-/// What is missing for a real reader.
-fn missing() -> Option<String> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    for program in ["lxd", "lxc", "mksquashfs", "setsid", "xdelta3", "tar"] {
-        if !folders.iter().any(|folder| folder.join(program).is_file()) {
-            return Some(format!("`{program}` is not installed"));
-        }
-    }
-    let is_root = fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
-    (!is_root).then(|| "only root can start one".to_owned())
+/// The root file system in an export of an instance.
+fn exported(lxd: &Lxd, name: &str) -> PathBuf {
+    let file = format!("{name}.tar.gz");
+    lxd.lxc(&["export", name, &file, "--instance-only"]);
+    let target = lxd.directory().join(format!("{name}.exported"));
+    fs::create_dir(&target).expect("a directory");
+    let unpacked = Command::new("tar")
+        .args(["-x", "-f"])
+        .arg(lxd.directory().join(file))
+        .arg("-C")
+        .arg(&target)
+        .status();
+    assert!(unpacked.expect("tar").success());
+    target.join("backup/container/rootfs")
 }

@@ -19,6 +19,10 @@ async fn takes_the_file_from_the_mirror_when_the_remote_cannot_give_it() {
             format!("status 404: {ROOTFS}; trying another location"),
         ),
         (
+            vec![Fault::Refused],
+            format!("status 403: {ROOTFS}; trying another location"),
+        ),
+        (
             vec![Fault::Flip(3)],
             format!("does not verify: {ROOTFS}; trying another location"),
         ),

@@ -31,6 +31,8 @@ pub(crate) enum Fault {
     Retag,
     /// A request for a range is refused.
     RefuseRange,
+    /// This caller may not have it.
+    Refused,
     /// There is no connection.
     Unreachable,
 }
@@ -147,6 +149,7 @@ impl Transport for Remote {
         let broken = error(ErrorKind::Network, "the connection broke");
         match (&fault, request.resume) {
             (Some(Fault::NotFound), _) => return Err(error(ErrorKind::NotFound, "status 404")),
+            (Some(Fault::Refused), _) => return Err(error(ErrorKind::Refused, "status 403")),
             (Some(Fault::Unreachable), _) => {
                 return Err(error(ErrorKind::Network, "is not reachable"));
             }

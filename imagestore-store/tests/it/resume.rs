@@ -264,6 +264,21 @@ async fn keeps_the_part_while_the_remote_is_down() {
     assert_eq!(scene.remote.offsets(ROOTFS), [5_000]);
 }
 
+#[tokio::test]
+async fn keeps_the_part_while_the_remote_does_not_give_the_rest() {
+    let scene = broken_off().await;
+    scene.remote.fail(ROOTFS, &[Fault::Refused]);
+    let error = scene.fetch(&scene.image()).await.expect_err("not allowed");
+    assert_eq!(
+        (error.kind(), error.to_string()),
+        (ErrorKind::Refused, format!("status 403: {ROOTFS}"))
+    );
+    assert_eq!(scene.remote.offsets(ROOTFS), [5_000], "asked again");
+    scene.remote.forget();
+    scene.fetch(&scene.image()).await.expect("the rest");
+    assert_eq!(scene.remote.offsets(ROOTFS), [5_000]);
+}
+
 /// A store with the first 5,000 bytes of the root file system.
 async fn broken_off() -> Scene {
     let scene = Scene::new();

@@ -14,6 +14,8 @@ pub struct Request {
     pub path: String,
     /// The fields, names in lower case, in order.
     pub fields: Vec<(String, String)>,
+    /// What was sent with it.
+    pub body: Vec<u8>,
     /// The SHA-256 of the certificate the other side showed, if it showed one.
     pub certificate: Option<Sha256>,
     /// The status it was answered with; 0 if it was not answered.
@@ -60,6 +62,7 @@ impl Request {
             target: target.to_owned(),
             path: plain_path(target),
             fields: Vec::new(),
+            body: Vec::new(),
             certificate: None,
             status: 0,
             sent: 0,
@@ -84,7 +87,8 @@ impl Request {
         let length = request
             .field("content-length")
             .and_then(|value| value.parse().ok());
-        io::copy(&mut from.take(length.unwrap_or(0)), &mut io::sink())?;
+        let length = length.unwrap_or(0).min(MAX_BODY_BYTES);
+        from.take(length).read_to_end(&mut request.body)?;
         Ok(Some(request))
     }
 }
@@ -123,6 +127,7 @@ fn malformed(what: &str) -> io::Error {
 }
 
 const MAX_HEAD_BYTES: u64 = 64 << 10;
+const MAX_BODY_BYTES: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -144,12 +149,13 @@ mod tests {
     #[test]
     fn reads_one_request_after_the_other() {
         let mut wire: &[u8] =
-            b"GET /a HTTP/1.1\r\nHost: x\r\nRange:  bytes=1- \r\n\r\nHEAD /b HTTP/1.1\r\n\r\n";
+            b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length:  2 \r\n\r\n{}HEAD /b HTTP/1.1\r\n\r\n";
         let first = Request::read(&mut wire).expect("valid").expect("a request");
         assert_eq!(
-            (first.method.as_str(), first.field("range")),
-            ("GET", Some("bytes=1-"))
+            (first.method.as_str(), first.field("content-length")),
+            ("POST", Some("2"))
         );
+        assert_eq!(first.body, b"{}");
         let second = Request::read(&mut wire).expect("valid").expect("a request");
         assert_eq!(
             (second.method.as_str(), second.path.as_str()),

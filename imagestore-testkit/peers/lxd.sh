@@ -1,19 +1,22 @@
 #!/bin/bash
-# A throw-away LXD host for tests: the real daemon, with all its state below one directory.
+# A throw-away LXD for tests: the real daemon and the real `lxc`, with all their state below one directory.
 #
-#   lxd-host.sh start DIR PORT   start it, import images, print NAME=value lines
-#   lxd-host.sh kill DIR         end it at once, as a crash would
-#   lxd-host.sh again DIR        start it again with what it had
-#   lxd-host.sh secret DIR FP    print a new secret for an image
-#   lxd-host.sh stop DIR         end it and undo its mounts
+#   lxd.sh start DIR                     start the daemon, on DIR/d/unix.socket
+#   lxd.sh listen DIR PORT               make it listen on 127.0.0.1:PORT too
+#   lxd.sh images DIR                    give it images and a certificate to trust, print NAME=value lines
+#   lxd.sh know DIR NAME URL PROTOCOL    know the server at URL as a remote; its certificate is DIR/NAME.crt
+#   lxd.sh lxc DIR ARGUMENT...           run `lxc` in DIR
+#   lxd.sh kill DIR                      end the daemon at once, as a crash would
+#   lxd.sh again DIR                     start it again with what it had
+#   lxd.sh stop DIR                      end it and undo its mounts
 #
 # Needs root and the Debian packages lxd, lxd-client, squashfs-tools, xz-utils and openssl.
-# It listens on DIR/d/unix.socket and on 127.0.0.1:PORT.
 set -euo pipefail
 
-[ $# -ge 2 ] || { sed -n '4,8s/^# *//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '4,11s/^# *//p' "$0" >&2; exit 2; }
 command=$1
 dir=$(readlink -m "$2")
+shift 2
 export LXD_DIR=$dir/d LXD_CONF=$dir/conf
 unset LXD_SOCKET
 
@@ -45,11 +48,15 @@ sum() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
 case $command in
 start)
-  port=$3
-  mkdir -p "$LXD_DIR" "$LXD_CONF" "$dir/image/rootfs/"{bin,etc,dev,var/empty} "$dir/image/templates"
+  mkdir -p "$LXD_DIR" "$LXD_CONF/servercerts"
   trap 'tail -n 20 "$dir/out" "$dir/log" >&2; end KILL; unmount' EXIT
   run
-  lxc config set "core.https_address=127.0.0.1:$port" >>"$dir/out" 2>&1
+  trap - EXIT;;
+listen)
+  lxc config set "core.https_address=127.0.0.1:$1" </dev/null >>"$dir/out" 2>&1;;
+images)
+  mkdir -p "$dir/image/rootfs/"{bin,etc,dev,var/empty} "$dir/image/templates"
+  trap 'tail -n 20 "$dir/out" "$dir/log" >&2' EXIT
   cd "$dir/image"
   echo box >rootfs/etc/hostname
   ln -s busybox rootfs/bin/sh
@@ -94,17 +101,22 @@ Y
       -out client.crt -days 3650 -subj /CN=test
     lxc config trust add client.crt
   } >>"$dir/out" 2>&1 </dev/null
-  echo "SOCKET=$LXD_DIR/unix.socket"
   echo "CERTIFICATE=$(openssl x509 -in "$LXD_DIR/server.crt" -outform der | sum)"
   echo "UNIFIED=$(sum unified.tar.xz)"
   echo "SPLIT=$(sum meta.tar.xz rootfs.tar.gz)"
   echo "SQUASH=$(sum meta.tar.xz rootfs.gzip.squashfs)"
   echo "LARGE=$(sum large.tar.gz)"
   trap - EXIT;;
+know)
+  cp "$dir/$1.crt" "$LXD_CONF/servercerts/$1.crt"
+  public=--public
+  [ "$3" = lxd ] || public=
+  lxc remote add "$1" "$2" --protocol "$3" $public </dev/null >>"$dir/out" 2>&1;;
+lxc)
+  cd "$dir"
+  timeout 120 lxc "$@" </dev/null 2>>"$dir/out";;
 kill) end KILL;;
 again) run;;
-secret)
-  lxc query -X POST --raw "/1.0/images/$3/secret" | tr -d ' \n\t' | sed -n 's/.*"secret":"\([0-9a-f]*\)".*/\1/p';;
 stop)
   end TERM
   unmount;;
