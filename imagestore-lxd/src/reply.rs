@@ -106,8 +106,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
     }
 }
 
-/// An object of strings, no key twice; `null` is an empty one. A value that is no string is left
-/// out: properties are for people.
+/// An object of strings and of nothing else, no key twice; `null` is an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Strings(pub(crate) BTreeMap<String, String>);
 
