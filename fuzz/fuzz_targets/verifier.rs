@@ -2,6 +2,7 @@
 
 #![no_main]
 
+mod changes;
 mod covered;
 mod second_opinion;
 
@@ -37,7 +38,7 @@ const NOW: u64 = 1_720_000_000;
 
 // The first byte chooses the vector, every four bytes after it are one change.
 fuzz_target!(|input: &[u8]| {
-    let Some((choice, changes)) = input.split_first() else {
+    let Some((choice, input)) = input.split_first() else {
         return;
     };
     let vector = &VECTORS[usize::from(*choice) % VECTORS.len()];
@@ -46,15 +47,7 @@ fuzz_target!(|input: &[u8]| {
         vector.signature.to_vec(),
         DATA.to_vec(),
     ];
-    for change in changes.chunks_exact(4) {
-        let part = &mut parts[usize::from(change[0] % 3)];
-        let at = usize::from(u16::from_be_bytes([change[1], change[2]])) % (part.len() + 1);
-        match change[0] / 3 % 4 {
-            0 | 1 if at < part.len() => part[at] ^= change[3],
-            2 if at < part.len() => drop(part.remove(at)),
-            _ => part.insert(at, change[3]),
-        }
-    }
+    changes::apply(input, &mut parts);
     let [key, signature, data] = parts;
     let Some(proof) = verify(&key, &signature, &data) else {
         return;
