@@ -49,9 +49,9 @@ impl fmt::Debug for Change<'_> {
     }
 }
 
-/// What a [`Change`] does.
+/// What a [`Change`] does. A transport has to know all of it, so there may not be more without its
+/// notice.
 #[derive(Clone, Copy)]
-#[non_exhaustive]
 pub enum Action<'a> {
     /// It removes or ends something.
     Delete,

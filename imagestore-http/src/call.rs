@@ -43,7 +43,7 @@ impl Call {
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
                 (Method::POST, Bytes::copy_from_slice(json))
             }
-            _ => (Method::DELETE, Bytes::new()),
+            Action::Delete => (Method::DELETE, Bytes::new()),
         };
         Self {
             method,
