@@ -1,7 +1,7 @@
 //! What the worst `.asc` may cost against the largest keyring. One test in a process of its own, for memory is counted
 //! over all threads.
 
-#[path = "../it/forge.rs"]
+#[path = "../it/forge/mod.rs"]
 #[allow(dead_code, reason = "the other test binary uses the rest")]
 mod forge;
 

@@ -1,14 +1,13 @@
-//! V2 to V6: armor, packets, and several signatures in one file.
+//! V2 to V5: armor and packets.
 
-use imagestore_verify::{Framing, Policy};
+use imagestore_verify::Framing;
 
 use super::{Case, DATA, Keys, case};
-use crate::forge::{SHA1, Sig, armor, armor_as, base64, packet, plain};
+use crate::forge::{Sig, armor, armor_as, base64, packet, plain};
 
 pub(crate) fn cases(keys: &Keys) -> Vec<Case> {
     let mut cases = armor_cases(keys);
     cases.extend(packet_cases(keys));
-    cases.extend(several(keys));
     cases
 }
 
@@ -314,103 +313,5 @@ fn packet_cases(keys: &Keys) -> Vec<Case> {
             [&good[..], &[0x00]].concat(),
         ),
         with("a packet above 8 KiB", "V5", "malformed", huge),
-    ]
-}
-
-fn several(keys: &Keys) -> Vec<Case> {
-    let key = &keys.ed;
-    let good = Sig::document(key).over(key, DATA);
-    let bad = Sig::document(key).over(key, b"other data");
-    let stranger = Sig::document(&keys.other).over(&keys.other, DATA);
-    let weak = Sig::document(&keys.rsa).hash(SHA1).over(&keys.rsa, DATA);
-    let mut unknown = Sig::document(key).body(key, DATA);
-    unknown[0] = 5;
-    let unknown = packet(2, &unknown);
-    let both = [plain(key), plain(&keys.rsa)].concat();
-    let with = |name: &str, rule, expected, packets: &[&[u8]]| {
-        let asc = armor(&packets.concat());
-        Case::new(
-            format!("several: {name}"),
-            rule,
-            expected,
-            both.clone(),
-            asc,
-        )
-    };
-    let two = Policy::default().with_signers(2);
-    let rsa = Sig::document(&keys.rsa).over(&keys.rsa, DATA);
-    let many: Vec<&[u8]> = vec![&good; 16];
-    let too_many: Vec<&[u8]> = vec![&good; 17];
-    let mut bads: Vec<&[u8]> = vec![&bad; 4];
-    bads.push(&good);
-    vec![
-        with(
-            "a stranger first, good second",
-            "V6",
-            "accept",
-            &[&stranger, &good],
-        ),
-        with(
-            "good first, a stranger second",
-            "V6",
-            "accept",
-            &[&good, &stranger],
-        ),
-        with(
-            "bad first, good second, one key",
-            "V6",
-            "accept",
-            &[&bad, &good],
-        ),
-        with("weak first, good second", "V6", "accept", &[&weak, &good]),
-        with(
-            "unknown version first, good second",
-            "V6",
-            "accept",
-            &[&unknown, &good],
-        ),
-        with("unknown version only", "V6", "malformed", &[&unknown]),
-        with(
-            "cut-off signature first, good second",
-            "V6",
-            "accept",
-            &[&packet(2, &[4, 0]), &good],
-        ),
-        with(
-            "an empty signature packet, good second",
-            "V6",
-            "accept",
-            &[&packet(2, &[]), &good],
-        ),
-        with("two good keys", "V6", "accept", &[&good, &rsa]),
-        with(
-            "two strangers",
-            "V6",
-            "missing key",
-            &[&stranger, &stranger],
-        ),
-        with("two keys asked, two given", "V6", "accept", &[&good, &rsa]).under(two.clone()),
-        with(
-            "two keys asked, one twice",
-            "V6",
-            "threshold",
-            &[&good, &good],
-        )
-        .under(two.clone()),
-        with(
-            "two keys asked, one good",
-            "V6",
-            "threshold",
-            &[&good, &weak],
-        )
-        .under(two),
-        with(
-            "good after four bad by the same key",
-            "V7",
-            "bad signature",
-            &bads,
-        ),
-        with("16 times the same", "V5", "accept", &many),
-        with("17 times the same", "V5", "too many", &too_many),
     ]
 }

@@ -12,6 +12,7 @@ mod legacy;
 mod oracles;
 mod revocations;
 mod self_signatures;
+mod several;
 mod signatures;
 mod subkeys;
 mod times;
@@ -165,6 +166,7 @@ pub(crate) fn case(
 fn all() -> Vec<Case> {
     let keys = Keys::make();
     let mut cases = framing::cases(&keys);
+    cases.extend(several::cases(&keys));
     cases.extend(signatures::cases(&keys));
     cases.extend(certificates::cases(&keys));
     cases.extend(gnupg::cases());
