@@ -53,6 +53,7 @@
 //! | `port` | where https is asked if the URL names no port; `443` has to be said here | `8443` |
 
 mod ask;
+mod cancelled;
 mod client_config;
 mod describe;
 mod error;

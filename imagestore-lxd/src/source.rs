@@ -11,6 +11,7 @@ use imagestore_core::{
 use imagestore_verify::{Sha256, Verified};
 
 use crate::ask::Ask;
+use crate::cancelled::Cancelled;
 use crate::describe::{entry, properties};
 use crate::error::ParseError;
 use crate::index::{Host, HostAlias, HostImage, ImageKind, Index};
@@ -56,6 +57,7 @@ pub struct Lxd {
     context: Context,
     options: Options,
     key: Key,
+    cancelled: Cancelled,
 }
 
 impl Lxd {
@@ -70,6 +72,7 @@ impl Lxd {
             context,
             options,
             key: Key::None,
+            cancelled: Cancelled::default(),
         })
     }
 
@@ -129,6 +132,10 @@ impl Lxd {
 
     pub(crate) fn context(&self) -> &Context {
         &self.context
+    }
+
+    pub(crate) fn cancelled(&self) -> &Cancelled {
+        &self.cancelled
     }
 
     pub(crate) fn ask(&self) -> Ask<'_> {

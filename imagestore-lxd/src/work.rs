@@ -104,7 +104,8 @@ impl Lxd {
     ///
     /// # Errors
     /// [`ErrorKind::Network`] with the words of the host as its cause if the operation failed,
-    /// [`ErrorKind::Canceled`] if it was cancelled, and those of [`Lxd::operation`].
+    /// [`ErrorKind::Canceled`] if it was cancelled, or failed after this source or a clone of it
+    /// had cancelled it; and those of [`Lxd::operation`].
     pub async fn follow(&self, id: &OperationId) -> Result<Verified<Operation>> {
         let ask = self.ask();
         let url = ask.wait(id, WAIT_SECONDS)?;
@@ -119,7 +120,8 @@ impl Lxd {
                 Err(error) => return Err(error),
             };
             if operation.status.is_final() {
-                return ended(operation);
+                let was_cancelled = self.cancelled().contains(id);
+                return ended(operation, was_cancelled);
             }
             if operation.progress.is_some() && operation.progress != told {
                 told.clone_from(&operation.progress);
@@ -153,7 +155,10 @@ impl Lxd {
         let url = ask.operation(id)?;
         let change = Change::delete(ask.remote, &url);
         let parse = |bytes: &[u8]| reply::parse::<IgnoredAny>(bytes).map(drop);
-        ask.change(change, parse).await.map(drop)
+        // Before it is sent: who follows the operation may see its end before the answer is here.
+        self.cancelled().insert(id);
+        let told = ask.change(change, parse).await;
+        told.map(drop).inspect_err(|_| self.cancelled().remove(id))
     }
 }
 
@@ -178,10 +183,14 @@ fn about(id: &OperationId, bytes: &[u8]) -> Result<Operation, ParseError> {
     })
 }
 
-fn ended(operation: Verified<Operation>) -> Result<Verified<Operation>> {
+fn ended(operation: Verified<Operation>, was_cancelled: bool) -> Result<Verified<Operation>> {
     let (kind, message) = match operation.status {
-        OperationStatus::Failure => (ErrorKind::Network, "the host could not do it"),
-        OperationStatus::Cancelled => (ErrorKind::Canceled, "the host was told to stop"),
+        OperationStatus::Failure if !was_cancelled => {
+            (ErrorKind::Network, "the host could not do it")
+        }
+        OperationStatus::Failure | OperationStatus::Cancelled => {
+            (ErrorKind::Canceled, "the host was told to stop")
+        }
         _ => return Ok(operation),
     };
     let error = Error::new(kind, message)

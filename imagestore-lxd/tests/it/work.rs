@@ -248,6 +248,32 @@ async fn cancels_an_operation() {
     );
 }
 
+/// Seen of LXD 5.0.2: what it was doing may notice first, and then the operation has failed.
+#[tokio::test]
+async fn an_operation_that_fails_because_it_was_told_to_end_is_cancelled() {
+    let failed = operation(400, "null").replace(r#""err":"""#, r#""err":"context canceled""#);
+    for (deleted, kind) in [
+        (sync("{}"), ErrorKind::Canceled),
+        (Answer::new(404, "{}"), ErrorKind::Network),
+    ] {
+        let failed = failed.clone();
+        let scene = Scene::new(move |request| match request.method.as_str() {
+            "POST" => begun(&operation(103, "null")),
+            "DELETE" => deleted.clone(),
+            _ => sync(&failed),
+        });
+        let begun = scene.host.start_pull(&pull()).await.expect("begun");
+        let told = scene.host.cancel(&begun.id).await;
+        assert_eq!(told.is_ok(), kind == ErrorKind::Canceled);
+        for host in [scene.host.clone(), scene.host.clone()] {
+            let ended = host.follow(&begun.id).await.expect_err("ended");
+            assert_eq!(ended.kind(), kind);
+            let text = chain(&ended);
+            assert!(text.contains("the host says: context canceled"), "{text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn follows_no_url_and_no_path_of_an_answer() {
     let found = Sha256::of(b"x");
