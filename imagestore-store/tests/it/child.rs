@@ -114,6 +114,8 @@ impl Child {
                 "--nocapture",
             ])
             .env("IMAGESTORE_CHILD", self.directory.path())
+            // What a child that is killed leaves behind goes with the rest.
+            .env("TMPDIR", self.directory.path())
             .env("IMAGESTORE_TASK", format!("{task:?}"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
