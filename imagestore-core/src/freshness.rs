@@ -20,7 +20,8 @@ pub trait Memory: fmt::Debug + Send + Sync {
     /// than what is remembered.
     ///
     /// # Errors
-    /// [`ErrorKind::RolledBack`] if it is older; [`ErrorKind::Storage`] if it cannot be remembered.
+    /// [`ErrorKind::RolledBack`] if it is older; [`ErrorKind::Malformed`] if it rises by more than
+    /// it may at once; [`ErrorKind::Storage`] if it cannot be remembered.
     fn advance(&self, remote: &str, document: &str, mark: &Mark) -> Result<()>;
 }
 
@@ -34,6 +35,9 @@ pub struct Mark {
     pub digest: Option<Sha256>,
     /// Numbers in it that only rise: `serial`, `generated_at`.
     pub counters: BTreeMap<String, u64>,
+    /// By how much a number may rise at once, where that is bounded: one that leaps, and is
+    /// remembered, would make everything honest look old.
+    pub leaps: BTreeMap<String, u64>,
 }
 
 impl Mark {
@@ -47,7 +51,7 @@ impl Mark {
         Self {
             signed_at: signed_at.max(),
             digest: Some(Sha256::of(document)),
-            counters: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -58,10 +62,18 @@ impl Mark {
         self
     }
 
+    /// The highest amount by which the number of this name may rise at once.
+    #[must_use]
+    pub fn with_leap(mut self, name: impl Into<String>, highest: u64) -> Self {
+        self.leaps.insert(name.into(), highest);
+        self
+    }
+
     /// What to remember when `next` comes after this: the higher of each.
     ///
     /// # Errors
-    /// [`ErrorKind::RolledBack`] if `next` is older in any respect, or as old with other content.
+    /// [`ErrorKind::RolledBack`] if `next` is older in any respect, or as old with other content;
+    /// [`ErrorKind::Malformed`] if a number rises by more than `next` allows.
     /// The same content under an older signature is no change and no error.
     pub fn advance(&self, next: &Self) -> Result<Self> {
         if self.digest.is_some() && self.digest == next.digest {
@@ -103,7 +115,18 @@ impl Mark {
                         name,
                     ));
                 }
-                Some(_) => {}
+                Some(found) => {
+                    let highest = next.leaps.get(name).copied().unwrap_or(u64::MAX);
+                    if found - seen > highest {
+                        return Err(Error::new(
+                            ErrorKind::Malformed,
+                            format!(
+                                "rises by more than {highest} at once ({name} {found}, seen before {seen})"
+                            ),
+                        )
+                        .with_remedy(FORGET));
+                    }
+                }
                 None => {
                     merged.counters.insert(name.clone(), *seen);
                 }
@@ -166,7 +189,7 @@ mod tests {
         Mark {
             signed_at: Some(SystemTime::UNIX_EPOCH + Duration::from_secs(signed_at)),
             digest: Some(Sha256::of(content)),
-            counters: BTreeMap::new(),
+            ..Mark::default()
         }
     }
 
@@ -218,5 +241,26 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::RolledBack);
         let kept = seen.advance(&mark(20, b"b")).expect("no serial any more");
         assert_eq!(kept.counters.get("serial"), Some(&42));
+    }
+
+    #[test]
+    fn refuses_a_counter_that_leaps() {
+        let seen = mark(10, b"a").with_counter("version", 42);
+        let next = |version| {
+            mark(20, b"b")
+                .with_counter("version", version)
+                .with_leap("version", 10_000)
+        };
+        seen.advance(&next(10_042)).expect("as much as it may");
+        Mark::default()
+            .advance(&next(1_000_000))
+            .expect("the first is compared with nothing");
+        let error = seen.advance(&next(10_043)).expect_err("one more");
+        assert_eq!(error.kind(), ErrorKind::Malformed);
+        assert_eq!(
+            error.to_string(),
+            "rises by more than 10000 at once (version 10043, seen before 42); \
+             if the remote was rebuilt on purpose, forget what is remembered of it"
+        );
     }
 }

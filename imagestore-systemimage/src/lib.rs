@@ -32,7 +32,7 @@
 //! A keyring that was kept is checked again, and asked for anew only if it does not hold. If the
 //! channels, the index or the signature of a file do not verify, image-signing is asked for once
 //! more; if the blacklist does not, image-master is. Signature times, `generated_at` and versions
-//! may only rise.
+//! may only rise, and the newest version by no more than 10,000 at once.
 //!
 //! Keys in a keyring are pinned by the signature over its tarball, so their own self-signatures,
 //! many of them by SHA-1, grant nothing and may only restrict. Data must be signed with SHA-2 or

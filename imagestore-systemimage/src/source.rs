@@ -301,7 +301,9 @@ impl SystemImage {
         let Some(newest) = index.newest() else {
             return Ok(());
         };
-        let mark = Mark::default().with_counter("version", newest.into());
+        let mark = Mark::default()
+            .with_counter("version", newest.into())
+            .with_leap("version", MAX_LEAP);
         let product = format!("product:{}/{}", named.channel, named.device);
         self.context
             .memory()
@@ -389,3 +391,6 @@ pub(crate) fn unpack_kind(error: &UnpackError) -> ErrorKind {
         _ => ErrorKind::Malformed,
     }
 }
+
+/// By how much the newest version of a channel may rise at once.
+const MAX_LEAP: u64 = 10_000;

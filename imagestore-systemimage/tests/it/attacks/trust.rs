@@ -177,6 +177,40 @@ async fn a6_index_is_replayed() {
     assert!(text.contains("version 1, seen before 2"), "{text}");
 }
 
+/// Fast-forward: a number nobody reaches would make every honest one look old.
+#[tokio::test]
+async fn a_version_that_leaps_is_not_remembered() {
+    let world = World::golden();
+    world.lookup("stable/golden1").await.expect("the first");
+    let version = |old: u32, new: u32, at| {
+        let (old, new) = (
+            format!("\"version\": {old},"),
+            format!("\"version\": {new},"),
+        );
+        world.edit(INDEX, &old, &new, "device-signing", at);
+    };
+    for end in ["", ".asc"] {
+        let file = world.transport.file(&url(&format!("{VERSION}{end}")));
+        let leapt = VERSION.replace('2', "10003") + end;
+        world.transport.put(&url(&leapt), file.expect("there"));
+    }
+    let (two, leapt) = ("version-2.tar", "version-10003.tar");
+    world.edit(INDEX, two, leapt, "device-signing", NOW - 7);
+    version(2, 10_003, NOW - 5);
+    let (kind, text) = refused(&world, "stable/golden1").await;
+    assert_eq!(kind, ErrorKind::Malformed, "{text}");
+    assert!(
+        text.contains("more than 10000 at once (version 10003, seen before 2)"),
+        "{text}"
+    );
+    version(10_003, 2, NOW - 4);
+    world.edit(INDEX, leapt, two, "device-signing", NOW - 3);
+    world
+        .lookup("stable/golden1")
+        .await
+        .expect("the honest one");
+}
+
 #[tokio::test]
 async fn a7_index_of_another_device_is_served() {
     let world = World::golden();
