@@ -104,7 +104,8 @@ impl LayerApplier {
 
     /// Deletes what the layer says is removed, then places its members over what is there.
     ///
-    /// The directory itself stays private to the caller.
+    /// The directory itself stays private to the caller. An ordinary user gets the right to write to
+    /// directories of the tree for as long as the call takes.
     ///
     /// # Errors
     ///
@@ -118,7 +119,7 @@ impl LayerApplier {
     ) -> Result<Unpacked, UnpackError> {
         let directory = directory.as_fd();
         if base == LayerBase::Tree {
-            let mut root = Root::new(cloned(directory)?)?;
+            let mut root = tree(directory)?;
             for path in &layer.removed {
                 remove(&mut root, path).map_err(|error| error.about(path.bytes()))?;
             }
@@ -144,7 +145,7 @@ impl LayerApplier {
             watch: self.watch.as_ref(),
             xz: XzBackend::default(),
         };
-        let placer = Placer::new(cloned(directory)?, &policy)?;
+        let placer = Placer::within(tree(directory)?, &policy)?;
         with_feed(Packed::file(archive)?, decoding, |feed| {
             let unpacked = self.fill(&mut Walk::new(feed, &self.limits), placer)?;
             feed.report();
@@ -211,8 +212,19 @@ fn remove(root: &mut Root, path: &MemberPath) -> Result<(), UnpackError> {
     let parent = openat(parent, ".", flags, Mode::empty()).map_err(cannot_remove)?;
     remove_tree(parent.as_fd(), path.name()).map_err(cannot_remove)?;
     // Handles of directories that are gone must not be used for what takes their place.
-    *root = Root::new(cloned(root.fd())?)?;
+    *root = tree(root.fd())?;
     Ok(())
+}
+
+/// A tree that is filled already. Root may write everywhere; its owner takes the right where the
+/// modes of the image do not give it.
+fn tree(directory: BorrowedFd<'_>) -> Result<Root, UnpackError> {
+    let root = Root::new(cloned(directory)?)?;
+    Ok(if rustix::process::geteuid().is_root() {
+        root
+    } else {
+        root.unlocking()
+    })
 }
 
 fn private_top() -> Entry {

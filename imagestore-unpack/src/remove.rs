@@ -3,7 +3,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, chmodat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
-use crate::place::Root;
+use crate::place::{Root, split};
 
 /// Removes a directory and all below it; links are removed, never followed.
 pub(crate) fn remove_tree(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
@@ -76,11 +76,4 @@ fn empty_files(root: &mut Root, path: &[u8]) -> Result<Vec<Vec<u8>>, Errno> {
         }
     }
     Ok(below)
-}
-
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(slash) => (&path[..slash], &path[slash + 1..]),
-        None => (b"", path),
-    }
 }

@@ -1,4 +1,4 @@
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, chmodat, mkdirat, statat, unlinkat};
 use rustix::io::Errno;
@@ -89,7 +89,11 @@ impl Placer<'_> {
             });
         }
         // A stable sort: of several members for one directory the last stays last.
-        pending.sort_by(|one, other| one.path.cmp(&other.path));
+        let sort = |all: &mut Vec<PendingDirectory>| all.sort_by(|a, b| a.path.cmp(&b.path));
+        sort(&mut pending);
+        let restored = self.restored(&pending);
+        pending.extend(restored);
+        sort(&mut pending);
         for (place, directory) in pending.iter().enumerate().rev() {
             if pending
                 .get(place + 1)
@@ -104,18 +108,41 @@ impl Placer<'_> {
         Ok(())
     }
 
-    fn settle(&self, directory: &PendingDirectory) -> Result<(), UnpackError> {
+    /// The directories that no member names and that were opened for the caller. `pending` is
+    /// sorted.
+    fn restored(&self, pending: &[PendingDirectory]) -> Vec<PendingDirectory> {
+        let is_named =
+            |path: &[u8]| pending.binary_search_by(|named| named.path.as_slice().cmp(path));
+        let unlocked = self.root.unlocked();
+        unlocked
+            .filter(|(path, _)| is_named(path).is_err())
+            .map(|(path, mode)| PendingDirectory {
+                path: path.to_vec(),
+                attributes: Attributes {
+                    mode: mode.as_raw_mode(),
+                    owner: None,
+                    modified: None,
+                },
+                xattrs: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn settle(&mut self, directory: &PendingDirectory) -> Result<(), UnpackError> {
         let opened;
         let fd = if directory.path.is_empty() {
             self.root.fd()
         } else {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            self.root.unlock(&directory.path).map_err(explain)?;
             opened = self.root.open(&directory.path, flags).map_err(explain)?;
             opened.as_fd()
         };
         directory.attributes.set_owner(fd)?;
         self.set_xattrs(fd, &directory.xattrs)?;
-        directory.attributes.set_mode_and_time(fd)
+        directory.attributes.set_mode_and_time(fd)?;
+        self.root.settled(&directory.path);
+        Ok(())
     }
 
     fn is_directory(&mut self, path: &MemberPath) -> Result<bool, UnpackError> {
@@ -147,7 +174,7 @@ fn make(parent: BorrowedFd<'_>, name: &[u8], masked: bool) -> Result<(), Errno> 
 }
 
 /// Tries the file system: whether new directories lack the owner's rights.
-pub(super) fn probe(root: &OwnedFd) -> Result<bool, UnpackError> {
+pub(super) fn probe(root: BorrowedFd<'_>) -> Result<bool, UnpackError> {
     let find = |name: &str| statat(root, name, AtFlags::SYMLINK_NOFOLLOW);
     mkdirat(root, PROBE, Mode::RWXU).map_err(cannot_create)?;
     let made = find(PROBE).map_err(cannot_create)?;

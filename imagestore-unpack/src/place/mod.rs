@@ -11,6 +11,7 @@ mod link;
 mod name;
 mod root;
 mod special;
+mod unlock;
 mod xattr;
 
 use std::collections::HashSet;
@@ -21,8 +22,8 @@ use rustix::io::Errno;
 
 use self::directory::PendingDirectory;
 pub(crate) use self::name::MemberPath;
-pub(crate) use self::root::Root;
 use self::root::explain;
+pub(crate) use self::root::{Root, split};
 use crate::error::UnpackError;
 use crate::policy::{Devices, Owners, Profile, Xattrs};
 use crate::tar::{Entry, Kind, Walk};
@@ -55,11 +56,16 @@ pub(crate) struct Placer<'a> {
 impl<'a> Placer<'a> {
     /// Places below `root`, a new and empty directory that only the caller can reach.
     pub(crate) fn new(root: OwnedFd, policy: &'a Policy) -> Result<Self, UnpackError> {
-        let masked = directory::probe(&root)?;
+        Self::within(Root::new(root)?, policy)
+    }
+
+    /// Places over what is there.
+    pub(crate) fn within(root: Root, policy: &'a Policy) -> Result<Self, UnpackError> {
+        let masked = directory::probe(root.fd())?;
         let largest_file = rustix::process::getrlimit(rustix::process::Resource::Fsize).current;
         Ok(Self {
             policy,
-            root: Root::new(root)?,
+            root,
             directories: Vec::new(),
             skipped: HashSet::new(),
             masked,

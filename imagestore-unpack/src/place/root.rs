@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, fstat, openat, openat2, statat};
@@ -12,6 +13,10 @@ pub(crate) struct Root {
     device: u64,
     handles: Vec<(Vec<u8>, OwnedFd)>,
     has_openat2: Cell<bool>,
+    /// Whether directories are opened for the caller on the way.
+    pub(super) unlocks: bool,
+    /// Those that were, with the modes they had.
+    pub(super) unlocked: BTreeMap<Vec<u8>, Mode>,
 }
 
 impl Root {
@@ -24,6 +29,8 @@ impl Root {
             device,
             handles: Vec::new(),
             has_openat2: Cell::new(true),
+            unlocks: false,
+            unlocked: BTreeMap::new(),
         })
     }
 
@@ -47,6 +54,7 @@ impl Root {
             Some(0) => {}
             Some(place) => self.handles[..=place].rotate_right(1),
             None => {
+                self.unlock(path)?;
                 let flags = OFlags::PATH | OFlags::DIRECTORY;
                 let fd = match self.open(path, flags) {
                     Err(Errno::MFILE | Errno::NFILE) => {
@@ -138,6 +146,14 @@ impl Root {
             above = Some(fd);
         }
         above.ok_or(Errno::NOENT)
+    }
+}
+
+/// A path's directory and its last component.
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(slash) => (&path[..slash], &path[slash + 1..]),
+        None => (b"", path),
     }
 }
 

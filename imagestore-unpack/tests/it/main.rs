@@ -8,6 +8,7 @@ mod excludes;
 mod format;
 #[cfg(any(feature = "liblzma", feature = "pure-rust"))]
 mod gnu_tar;
+mod layers;
 #[cfg(any(feature = "liblzma", feature = "pure-rust"))]
 mod limits;
 #[cfg(feature = "lzma-rs")]
