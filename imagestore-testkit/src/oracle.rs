@@ -7,10 +7,12 @@
 //! assert!(tar.command().args(["--version"]).run().success());
 //! ```
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -76,11 +78,30 @@ pub fn missing(what: &str) {
     absent(what);
 }
 
-/// Says on standard error that data a test would use is not at hand. Unlike a tool it cannot be
+/// Data that is beside the project and no part of it, below `$IMAGESTORE_SHARED` or beside the
+/// workspace. Where it is not, that is said on standard error.
+#[must_use]
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or_else(beside, PathBuf::from);
+    let found = shared.join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    let missing = if shared.exists() { found } else { shared };
+    absent(&missing.display().to_string());
+    None
+}
+
+/// Says on standard error, once, that data a test would use is not at hand. Unlike a tool it cannot be
 /// installed, so it is never required.
 pub fn absent(what: &str) {
-    // Written to the stream itself: `eprintln!` is swallowed in tests that pass.
-    drop(writeln!(std::io::stderr(), "{}", not_tested(what)));
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert(what.to_owned()) {
+        // Written to the stream itself: `eprintln!` is swallowed in tests that pass.
+        drop(writeln!(std::io::stderr(), "{}", not_tested(what)));
+    }
 }
 
 fn not_tested(what: &str) -> String {

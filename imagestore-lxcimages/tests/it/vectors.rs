@@ -7,21 +7,12 @@ use std::path::PathBuf;
 
 use imagestore_core::{Error, ErrorKind};
 use imagestore_lxcimages::{Agreement, Expiry, Index, Metadata, Mode, ParseError, Standing, Sums};
+use imagestore_testkit::oracle;
 use imagestore_verify::{DetachedSignature, Keyring, Policy, Unverified, Verifier};
 
-/// The vectors of this protocol: below `$IMAGESTORE_SHARED`, or beside the workspace.
+/// The vectors of this protocol, if they are at hand.
 fn vectors() -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or(beside, PathBuf::from);
-    let folder = shared.join("vectors/lxc-images");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "NOT TESTED against files of real servers: there is no {}",
-        folder.display()
-    );
-    None
+    oracle::shared("vectors/lxc-images")
 }
 
 fn read(folder: &str) -> Vec<(String, Vec<u8>)> {

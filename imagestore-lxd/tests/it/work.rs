@@ -75,15 +75,8 @@ impl Scene {
 async fn a_recorded_pull_ends_as_it_did() {
     let own = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/ops");
     replay(&own, "61.04MB (61.04MB/s)").await;
-    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        PathBuf::from,
-    );
-    let recorded = shared.join("vectors/lxd/ops");
-    if recorded.is_dir() {
+    if let Some(recorded) = oracle::shared("vectors/lxd/ops") {
         replay(&recorded, "112.97MB (112.97MB/s)").await;
-    } else {
-        oracle::absent("vectors/lxd/ops of the shared folder");
     }
 }
 

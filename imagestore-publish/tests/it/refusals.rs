@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use imagestore_publish::{Contents, Meta, MetaSource, PublishError, RootfsSource};
-use imagestore_testkit::oracle::absent;
+use imagestore_testkit::oracle::shared;
 
 use crate::support::{Place, build, files, meta, name};
 
@@ -139,13 +139,10 @@ fn does_not_replace_indexes_of_somebody_else() {
 
 #[test]
 fn publishes_metadata_of_real_images_byte_for_byte() {
-    let shared = std::env::var_os("IMAGESTORE_SHARED").map(PathBuf::from);
-    let shared =
-        shared.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"));
-    let Ok(entries) = fs::read_dir(shared.join("vectors/lxc-images/real/meta")) else {
-        absent("the vectors of real images");
+    let Some(vectors) = shared("vectors/lxc-images/real/meta") else {
         return;
     };
+    let entries = fs::read_dir(vectors).expect("a folder");
     let place = Place::new();
     let paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())

@@ -2,21 +2,12 @@
 //! rules.
 
 use std::fs;
-use std::path::PathBuf;
 
 use imagestore_registry::Index;
+use imagestore_testkit::oracle;
 
 fn vector(name: &str) -> Option<Index> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or(beside, PathBuf::from);
-    let folder = shared.join("vectors/registry");
-    if !folder.is_dir() {
-        eprintln!(
-            "NOT TESTED against the index of the description: there is no {}",
-            folder.display()
-        );
-        return None;
-    }
+    let folder = oracle::shared("vectors/registry")?;
     let bytes = fs::read(folder.join(name)).expect("a file");
     Some(Index::parse(&bytes).expect("an index"))
 }

@@ -7,24 +7,14 @@ use std::sync::Arc;
 
 use imagestore_core::{Context, ErrorKind, Image, ImageSource, RemoteConfig, Trust};
 use imagestore_simplestreams::{Index, ParseError, Products, Simplestreams};
-use imagestore_testkit::MemoryTransport;
+use imagestore_testkit::{MemoryTransport, oracle};
 use imagestore_verify::{Channel, Keyring, Sha256, Verified};
 
 use crate::tree::{BASE, chain, lookup};
 
-/// The vectors of this protocol: below `$IMAGESTORE_SHARED`, or beside the workspace.
+/// The vectors of this protocol, if they are at hand.
 fn vectors(path: &str) -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or(beside, PathBuf::from);
-    let place = shared.join("vectors/simplestreams").join(path);
-    if place.exists() {
-        return Some(place);
-    }
-    eprintln!(
-        "NOT TESTED against real trees: there is no {}",
-        place.display()
-    );
-    None
+    oracle::shared(&format!("vectors/simplestreams/{path}"))
 }
 
 fn read(path: &str) -> Option<Vec<u8>> {

@@ -1,4 +1,4 @@
-use std::process::Command;
+use imagestore_testkit::oracle::Tool;
 
 use super::*;
 
@@ -43,6 +43,9 @@ fn follows_instructions_that_repeat_what_they_make() {
 
 #[test]
 fn makes_what_xdelta3_makes_with_and_without_compression() {
+    let Some(xdelta3) = Tool::find("xdelta3") else {
+        return;
+    };
     let folder = tempfile::tempdir().expect("a directory");
     let path = |name: &str| folder.path().join(name);
     let base = noise(1, 3_000_000);
@@ -62,21 +65,13 @@ fn makes_what_xdelta3_makes_with_and_without_compression() {
         &["-W", "65536"],
         &["-9"],
     ] {
-        let run = Command::new("xdelta3")
+        let run = xdelta3
+            .command()
             .args(["-e", "-f"])
             .args(options)
-            .arg("-s")
-            .args([path("old"), path("new"), path("delta")])
-            .output();
-        let Ok(run) = run else {
-            assert!(
-                std::env::var_os("IMAGESTORE_REQUIRE_TOOLS").is_none(),
-                "there is no xdelta3"
-            );
-            eprintln!("NOT TESTED against xdelta3: it is not installed");
-            return;
-        };
-        assert!(run.status.success(), "{options:?}: {run:?}");
+            .args(["-s"])
+            .args([path("old"), path("new"), path("delta")]);
+        drop(run.run().expect_success());
         let delta = std::fs::read(path("delta")).expect("made");
         assert!(delta.len() < 200_000, "{options:?}: {}", delta.len());
         let made = applied(&delta, &base).expect("applies");

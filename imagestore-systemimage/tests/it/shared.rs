@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use imagestore_testkit::oracle;
+
 /// A file below `tests/data`.
 pub(crate) fn data(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -12,14 +14,7 @@ pub(crate) fn data(path: &str) -> PathBuf {
 
 /// A file below the shared vectors of system-image, if they are at hand.
 pub(crate) fn vector(path: &str) -> Option<PathBuf> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or(beside, PathBuf::from);
-    let found = shared.join("vectors/system-image").join(path);
-    if found.exists() {
-        return Some(found);
-    }
-    eprintln!("NOT TESTED against {}: it is not there", found.display());
-    None
+    oracle::shared(&format!("vectors/system-image/{path}"))
 }
 
 pub(crate) fn read(path: &PathBuf) -> Vec<u8> {

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use imagestore_testkit::oracle::absent;
 use imagestore_unpack::{
     Durability, IdKind, IdRange, Owners, Profile, UnpackErrorKind, UnpackProgress, Unpacker, Xattrs,
 };
 
 use crate::archive::{Archive, Header};
-use crate::scene::{Scene, is_root, verified, xz};
+use crate::scene::{Scene, has, is_root, verified, xz};
 use crate::snapshot::snapshot;
 
 #[test]
@@ -30,7 +31,7 @@ fn owners_are_mapped_into_a_container() {
         "the uid 70000 is in no range of the id map: `x` at byte 0 of the unpacked archive",
     );
     if !is_root() {
-        eprintln!("NOT COMPARED: only root may give files away");
+        absent("root, to give files away");
         return;
     }
     let capability = [
@@ -241,6 +242,9 @@ fn a_subtree_becomes_the_root() {
 
 #[test]
 fn progress_goes_up_to_the_whole() {
+    if !has("xz") {
+        return;
+    }
     let archive = xz(&Archive::new().file("x", &[7; 3 << 20]).file("y", b"").end());
     let seen = Arc::new(Mutex::new(Vec::<UnpackProgress>::new()));
     let told = Arc::clone(&seen);
@@ -327,6 +331,9 @@ fn callers_stage_several_trees_together() {
 
 #[test]
 fn an_archive_can_be_unpacked_again_from_the_same_handle() {
+    if !has("xz") {
+        return;
+    }
     let archive = verified(&xz(&Archive::new().file("x", b"again").end()));
     for _ in 0..2 {
         let scene = Scene::new();

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
+use imagestore_testkit::oracle::Tool;
 use imagestore_unpack::{UnpackError, UnpackErrorKind, Unpacked, Unpacker};
 use imagestore_verify::{Sha256, Spool, StreamingCheck, Unverified, Verified, check_digest};
 use tempfile::TempDir;
@@ -122,18 +123,9 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Whether a program is installed; says so loudly where it is not.
+/// Whether a program is installed.
 pub(crate) fn has(program: &str) -> bool {
-    let there = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    if !there {
-        eprintln!("NOT COMPARED: {program} is not installed");
-    }
-    there
+    Tool::find(program).is_some()
 }
 
 /// What a filter program makes of bytes.

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use imagestore_testkit::oracle::absent;
 use imagestore_unpack::{UnpackError, UnpackErrorKind, Unpacker};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -80,7 +81,7 @@ fn the_parent_is_there_and_the_target_has_a_name() {
 #[test]
 fn mount_points_and_others_directories_are_left_alone() {
     if !is_root() {
-        eprintln!("NOT COMPARED: only root may mount and give away");
+        absent("root, to mount and give away");
         return;
     }
     let scene = Scene::new();
@@ -248,7 +249,7 @@ fn in_a_process_of_its_own() {
 #[test]
 fn a_full_file_system_is_left_as_it_was() {
     if !is_root() || !has("mount") {
-        eprintln!("NOT COMPARED: only root may mount");
+        absent("root, to mount");
         return;
     }
     let many = (0..300).fold(Archive::new(), |archive, place| {
@@ -275,7 +276,7 @@ fn a_full_file_system_is_left_as_it_was() {
             .status()
             .expect("it starts");
         if !mounted.success() {
-            eprintln!("NOT COMPARED: mounting is not allowed here");
+            absent("the right to mount");
             return;
         }
         let outcome = Unpacker::new().unpack(&verified(&archive), &work.path().join("target"));

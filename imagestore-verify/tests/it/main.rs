@@ -10,4 +10,5 @@ mod shared_vectors;
 mod signing;
 mod spools;
 mod surface;
+mod tools;
 mod verdicts;

@@ -14,22 +14,9 @@ use imagestore_verify::{
     VerifyError,
 };
 
-type Outcome = Result<(), Box<dyn Error>>;
+use crate::tools::vectors;
 
-/// `None`, said aloud, when the vectors are not there.
-fn vectors() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let shared = std::env::var_os("IMAGESTORE_SHARED").map_or_else(beside, PathBuf::from);
-    let vectors = shared.join("vectors");
-    if !vectors.is_dir() {
-        eprintln!(
-            "NOT TESTED: no vectors at {}; set IMAGESTORE_SHARED",
-            vectors.display()
-        );
-        return None;
-    }
-    Some(vectors)
-}
+type Outcome = Result<(), Box<dyn Error>>;
 
 fn unverified(path: &Path) -> Result<Unverified<Bytes>, Box<dyn Error>> {
     let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;

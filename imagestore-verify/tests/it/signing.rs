@@ -14,18 +14,12 @@ use imagestore_verify::{
     signing::{SigningError, SigningKey},
 };
 
+use crate::tools::has;
+
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn yesterday() -> SystemTime {
     SystemTime::now() - Duration::from_secs(86_400)
-}
-
-fn has(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--version").output().is_ok();
-    if !found {
-        eprintln!("NOT TESTED: no {tool} here");
-    }
-    found
 }
 
 fn gpg(home: &Path, arguments: &[&str]) -> Result<Vec<u8>, Box<dyn Error>> {

@@ -1,17 +1,12 @@
 //! Keys and signatures made by GnuPG.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, thread, time::Duration};
 
 use imagestore_verify::Policy;
 use tempfile::TempDir;
 
 use super::{Case, DATA};
+use crate::tools::has;
 
 struct Home {
     folder: TempDir,
@@ -19,12 +14,7 @@ struct Home {
 
 impl Home {
     fn new() -> Option<Self> {
-        let found = Command::new("gpg")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status();
-        if !found.is_ok_and(|status| status.success()) {
-            eprintln!("NOT TESTED: no gpg here; its cases are left out");
+        if !has("gpg") {
             return None;
         }
         let folder = tempfile::Builder::new()
