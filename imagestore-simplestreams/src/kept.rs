@@ -12,6 +12,8 @@ use crate::products::Products;
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     state: Mutex<State>,
+    /// Held by the look-up that asks the tree for all.
+    turn: futures_util::lock::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -21,6 +23,8 @@ struct State {
     forgotten: u64,
     /// Whether it was forgotten since it was read last.
     outdated: bool,
+    /// How often the tree was asked in vain.
+    failed: u64,
 }
 
 /// What is here before a tree is asked.
@@ -30,6 +34,15 @@ pub(crate) struct Known {
     /// Whether caches may answer for the tree.
     pub(crate) caches: Caches,
     forgotten: u64,
+}
+
+impl Known {
+    /// What is good without asking.
+    pub(crate) fn fresh(&self, now: Moment) -> Option<Verified<Arc<Products>>> {
+        let kept = self.snapshot.as_ref();
+        let fresh = kept.filter(|kept| kept.age(now) < FRESH)?;
+        Some(fresh.products.clone())
+    }
 }
 
 impl Kept {
@@ -44,6 +57,22 @@ impl Kept {
             },
             forgotten: state.forgotten,
         }
+    }
+
+    /// Waits while somebody else asks the tree. What it holds on to is given back when the tree
+    /// was asked.
+    ///
+    /// If the one before failed, nobody waits for one another any more: one after the other, each
+    /// would wait for as long as a server takes not to answer.
+    pub(crate) async fn turn(&self) -> Option<futures_util::lock::MutexGuard<'_, ()>> {
+        let failed = self.state().failed;
+        let turn = self.turn.lock().await;
+        (self.state().failed == failed).then_some(turn)
+    }
+
+    /// Notes that the tree was asked in vain.
+    pub(crate) fn fail(&self) {
+        self.state().failed += 1;
     }
 
     /// Keeps what the tree said, unless it was forgotten while it was asked.
@@ -97,6 +126,14 @@ pub(crate) struct Moment {
 }
 
 impl Moment {
+    /// The later one by each clock.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self {
+            clock: self.clock.max(other.clock),
+            timer: self.timer.max(other.timer),
+        }
+    }
+
     fn since(self, earlier: Self) -> Duration {
         let ran = self.timer.saturating_duration_since(earlier.timer);
         match self.clock.duration_since(earlier.clock) {

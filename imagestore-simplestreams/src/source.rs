@@ -14,7 +14,7 @@ use crate::error::ParseError;
 use crate::find::{Found, Wish};
 use crate::index::{Index, ProductFile, shown};
 use crate::items::Item;
-use crate::kept::{FRESH, Kept, LONGEST_STALE, Moment, Snapshot};
+use crate::kept::{Kept, LONGEST_STALE, Moment, Snapshot};
 use crate::list::description;
 use crate::options::{ImageType, Options, Prefer};
 use crate::products::Products;
@@ -69,8 +69,8 @@ impl Protocol for SimplestreamsProtocol {
 
 /// A tree of images for LXD and Incus.
 ///
-/// What was read of it is kept for a minute, so that many look-ups ask for the index once; clones
-/// share it.
+/// What was read of it is kept for a minute, so that many look-ups ask for the index once, also
+/// those that come while it is asked; clones share it.
 #[derive(Clone, Debug)]
 pub struct Simplestreams {
     remote: RemoteConfig,
@@ -112,22 +112,26 @@ impl Simplestreams {
     }
 
     async fn read(&self, now: Moment) -> Result<Read> {
-        let known = self.kept.known();
-        let age = known.snapshot.as_ref().map(|kept| (kept, kept.age(now)));
-        if let Some((kept, _)) = age.filter(|(_, age)| *age < FRESH) {
-            return Ok(Read {
-                products: kept.products.clone(),
-                stale: None,
-            });
+        if let Some(products) = self.kept.known().fresh(now) {
+            return Ok(Read::of(products));
         }
-        match (self.fetch(known.caches).await, age) {
+        let _turn = self.kept.turn().await;
+        // Somebody else may have asked meanwhile.
+        let now = now.max(self.now());
+        let known = self.kept.known();
+        if let Some(products) = known.fresh(now) {
+            return Ok(Read::of(products));
+        }
+        let fetched = self.fetch(known.caches).await;
+        if fetched.is_err() {
+            self.kept.fail();
+        }
+        let age = known.snapshot.as_ref().map(|kept| (kept, kept.age(now)));
+        match (fetched, age) {
             (Ok(products), _) => {
                 let products = products.map(Arc::new);
                 self.kept.keep(&known, Snapshot::new(products.clone(), now));
-                Ok(Read {
-                    products,
-                    stale: None,
-                })
+                Ok(Read::of(products))
             }
             (Err(error), Some((kept, age)))
                 if error.kind() == ErrorKind::Network && age <= self.longest_stale() =>
@@ -361,6 +365,15 @@ impl ImageSource for Simplestreams {
 struct Read {
     products: Verified<Arc<Products>>,
     stale: Option<Duration>,
+}
+
+impl Read {
+    fn of(products: Verified<Arc<Products>>) -> Self {
+        Self {
+            products,
+            stale: None,
+        }
+    }
 }
 
 /// Why the documents of a tree are not here.

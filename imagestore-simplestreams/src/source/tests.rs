@@ -1,5 +1,7 @@
 use std::sync::{Mutex, PoisonError};
 
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use imagestore_core::{Body, Get, Progress, Transport, Trust};
 use imagestore_testkit::{MemoryFault, MemoryTransport, keys};
 use imagestore_verify::{Channel, Policy};
@@ -65,6 +67,8 @@ impl Transport for Tree {
             bypassed.unwrap_or_else(PoisonError::into_inner).push(path);
         }
         let is_index = request.url.as_str() == INDEX_URL;
+        // As from a network: others get to do something before there is an answer.
+        tokio::task::yield_now().await;
         let answer = self.files.get(request).await;
         if let (Some(next), Err(_), false) = (self.next, &answer, is_index) {
             self.files.put(INDEX_URL, index(next));
@@ -119,6 +123,40 @@ async fn an_index_is_good_for_a_minute_by_any_clock() {
     tree.files.put(PRODUCTS_URL, products(2));
     let (build, stale) = find(&source, 130).await.expect("there");
     assert_eq!((build.as_str(), stale), ("20240530_12:02+combined", None));
+}
+
+#[tokio::test]
+async fn look_ups_at_the_same_moment_ask_once_and_fail_each_for_itself() {
+    let all = |source: &Simplestreams| {
+        let sources = vec![source.clone(); 8];
+        join_all(
+            sources
+                .into_iter()
+                .map(async |source| find(&source, 0).await),
+        )
+    };
+    let tree = Tree::new(None);
+    let source = tree.source(None);
+    for found in all(&source).await {
+        found.expect("there");
+    }
+    assert_eq!(tree.asked(), 1);
+
+    source.forget();
+    tree.files.fail(INDEX_URL, MemoryFault::Unreachable);
+    for found in all(&source).await {
+        assert_eq!(found.expect_err("no tree").kind(), ErrorKind::Network);
+    }
+    assert_eq!(tree.asked(), 9);
+
+    // Whoever gives up while it asks leaves its turn to another.
+    tree.files.heal(INDEX_URL);
+    let mut given_up = Box::pin(find(&source, 0));
+    assert!((&mut given_up).now_or_never().is_none());
+    let mut other = Box::pin(find(&source, 0));
+    assert!((&mut other).now_or_never().is_none());
+    drop(given_up);
+    other.await.expect("there");
 }
 
 #[tokio::test]
