@@ -12,6 +12,7 @@ use pgp::{
 };
 
 use crate::{
+    brainpool::{Brainpool, Numbers},
     hash::HashAlgorithm,
     key_packet::{KeyPacket, Material, algorithm},
     mpi,
@@ -32,6 +33,9 @@ pub(crate) fn verify(
     hash: HashAlgorithm,
     digest: &[u8],
 ) -> bool {
+    if let Material::Brainpool(curve) = key.material {
+        return verify_brainpool(curve, key, signature, digest).unwrap_or(false);
+    }
     let Some(value) = value(signature) else {
         return false;
     };
@@ -44,20 +48,31 @@ pub(crate) fn verify(
         Material::Rsa { .. } => pgp_hash(hash),
         _ => PgpHash::Sha512,
     };
-    let digest = widened(key, digest);
+    let digest = match key.material {
+        Material::Ecdsa { field, .. } => widened(field, digest),
+        _ => Cow::Borrowed(digest),
+    };
     let header = PacketHeader::new_fixed(Tag::PublicKey, length);
     PgpKey::try_from_reader(header, key.body.as_slice())
         .is_ok_and(|key| key.verify(name, &digest, &value).is_ok())
 }
 
-/// ECDSA reads a digest as a number, which zeros in front do not change; the library insists on
+fn verify_brainpool(
+    curve: Brainpool,
+    key: &KeyPacket,
+    signature: &SignaturePacket,
+    digest: &[u8],
+) -> Option<bool> {
+    let (numbers, _) = mpi::split(&signature.value, 2, signature.version).ok()?;
+    let (r, s) = (numbers[0], numbers[1]);
+    let digest = widened(curve.field(), digest);
+    Some(curve.verify(key.point()?, Numbers { r, s }, &digest))
+}
+
+/// ECDSA reads a digest as a number, which zeros in front do not change; the libraries insist on
 /// half the length of the field.
-fn widened<'a>(key: &KeyPacket, digest: &'a [u8]) -> Cow<'a, [u8]> {
-    let least = match key.material {
-        Material::Ecdsa { field, .. } => field.div_ceil(16),
-        _ => 0,
-    };
-    match least.checked_sub(digest.len()) {
+fn widened(field: usize, digest: &[u8]) -> Cow<'_, [u8]> {
+    match field.div_ceil(16).checked_sub(digest.len()) {
         None | Some(0) => Cow::Borrowed(digest),
         Some(missing) => Cow::Owned([&vec![0; missing][..], digest].concat()),
     }

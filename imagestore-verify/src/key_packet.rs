@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{backend, fingerprint::Fingerprint, hash::HashAlgorithm, mpi, reason::Reason};
+use crate::{
+    backend, brainpool::Brainpool, fingerprint::Fingerprint, hash::HashAlgorithm, mpi,
+    reason::Reason,
+};
 
 #[derive(Clone)]
 pub(crate) struct KeyPacket {
@@ -27,6 +30,7 @@ impl Eq for KeyPacket {}
 /// What the key is made of, as far as judging needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Material {
+    Brainpool(Brainpool),
     Ecdsa { curve: &'static str, field: usize },
     Ed25519,
     Ed25519Legacy,
@@ -56,20 +60,10 @@ impl KeyPacket {
     /// `None` for versions that have no fingerprint this crate believes (2, 3 and 5), and for
     /// packets that are cut off.
     pub(crate) fn parse(body: &[u8]) -> Option<Self> {
-        let [version, a, b, c, d, algorithm, rest @ ..] = body else {
+        let [version, a, b, c, d, algorithm, ..] = body else {
             return None;
         };
-        let material = match version {
-            4 => rest,
-            6 => {
-                let [a, b, c, d, material @ ..] = rest else {
-                    return None;
-                };
-                let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-                (length == material.len()).then_some(material)?
-            }
-            _ => return None,
-        };
+        let material = material(body)?;
         Some(Self {
             version: *version,
             created: u64::from(u32::from_be_bytes([*a, *b, *c, *d])),
@@ -110,6 +104,7 @@ impl KeyPacket {
     /// V18: a digest at least as long as the key is strong.
     pub(crate) fn check_digest(&self, hash: HashAlgorithm) -> Result<(), Reason> {
         let needed = match self.material {
+            Material::Brainpool(curve) => curve.field(),
             Material::Ecdsa { field: 521, .. } | Material::Ed448 => 512,
             Material::Ecdsa { field, .. } => field,
             Material::Ed25519 | Material::Ed25519Legacy => 256,
@@ -126,8 +121,16 @@ impl KeyPacket {
         Ok(())
     }
 
+    /// The point of a key on a curve that is named by its object identifier.
+    pub(crate) fn point(&self) -> Option<&[u8]> {
+        let (_, point) = oid(material(&self.body)?).ok()?;
+        let (point, _) = mpi::split(point, 1, self.version).ok()?;
+        point.first().copied()
+    }
+
     pub(crate) fn algorithm_name(&self) -> String {
         match self.material {
+            Material::Brainpool(curve) => format!("ECDSA {}", curve.name()),
             Material::Ecdsa { curve, .. } => format!("ECDSA {curve}"),
             Material::Ed25519 | Material::Ed25519Legacy => "Ed25519".to_owned(),
             Material::Ed448 => "Ed448".to_owned(),
@@ -141,6 +144,18 @@ impl KeyPacket {
 impl fmt::Debug for KeyPacket {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "KeyPacket({})", self.fingerprint)
+    }
+}
+
+/// The numbers of the key, in the encoding of the algorithm.
+fn material(body: &[u8]) -> Option<&[u8]> {
+    match body {
+        [4, _, _, _, _, _, material @ ..] => Some(material),
+        [6, _, _, _, _, _, a, b, c, d, material @ ..] => {
+            let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+            (length == material.len()).then_some(material)
+        }
+        _ => None,
     }
 }
 
@@ -165,7 +180,7 @@ fn look_at(id: u8, material: &[u8], version: u8) -> Result<Material, &'static st
     use algorithm as is;
     match id {
         is::RSA | is::RSA_SIGN => rsa(material, version),
-        is::ECDSA => curve(material),
+        is::ECDSA => curve(material, version),
         is::EDDSA_LEGACY => match oid(material)? {
             (ED25519_OID, point) => match mpi::split(point, 1, version)? {
                 (point, []) if point[0].len() == 33 && point[0][0] == 0x40 => {
@@ -215,8 +230,16 @@ fn rsa(material: &[u8], version: u8) -> Result<Material, &'static str> {
     })
 }
 
-fn curve(material: &[u8]) -> Result<Material, &'static str> {
-    let (oid, _) = oid(material)?;
+fn curve(material: &[u8], version: u8) -> Result<Material, &'static str> {
+    let (oid, point) = oid(material)?;
+    if let Some(curve) = Brainpool::from_oid(oid) {
+        return match mpi::split(point, 1, version)? {
+            (point, []) if point[0].len() == 1 + curve.field() / 4 && point[0][0] == 0x04 => {
+                Ok(Material::Brainpool(curve))
+            }
+            _ => Err("its point is not one of its curve"),
+        };
+    }
     Ok(match oid {
         P256_OID => Material::Ecdsa {
             curve: "P-256",
@@ -231,7 +254,7 @@ fn curve(material: &[u8]) -> Result<Material, &'static str> {
             field: 521,
         },
         _ => Material::Refused {
-            name: "ECDSA on another curve than P-256, P-384, P-521",
+            name: "ECDSA on another curve than those of NIST and brainpool",
         },
     })
 }

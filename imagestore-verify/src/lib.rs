@@ -15,6 +15,7 @@
 mod armor;
 mod backend;
 mod bindings;
+mod brainpool;
 mod certificate;
 mod clearsigned;
 mod clock;

@@ -4,7 +4,9 @@ use imagestore_verify::Policy;
 
 use super::{Case, DATA, Keys, case};
 use crate::forge::{
-    Key, MD5, RIPEMD160, SHA1, SHA3_256, SHA3_512, SHA224, SHA256, SHA384, SHA512, Sig, Sub, packet,
+    DAY, Key, MD5, RIPEMD160, SHA1, SHA3_256, SHA3_512, SHA224, SHA256, SHA384, SHA512, Sig, Sub,
+    brainpool::{POINT, on_brainpool},
+    now, packet,
 };
 
 pub(super) fn algorithms(keys: &Keys) -> Vec<Case> {
@@ -122,6 +124,30 @@ pub(super) fn algorithms(keys: &Keys) -> Vec<Case> {
         &other,
     ));
     cases
+}
+
+/// V18 and V19 on a curve the library that makes the cases does not know.
+pub(super) fn brainpool() -> Vec<Case> {
+    let created = now() - 400 * DAY;
+    let mut off = POINT.to_vec();
+    off[128] ^= 1;
+    let compressed = [&[0x02][..], &POINT[1..65]].concat();
+    let hybrid = [&[0x06][..], &POINT[1..]].concat();
+    let points = [
+        ("signed on another", SHA512, POINT, "V19", "bad signature"),
+        ("with SHA384", SHA384, POINT, "V18", "weak"),
+        ("a point beside it", SHA512, &off, "V19", "bad signature"),
+        ("a compressed point", SHA512, &compressed, "V19", "bad key"),
+        ("a hybrid point", SHA512, &hybrid, "V19", "bad key"),
+        ("no point", SHA512, &[], "V19", "bad key"),
+    ];
+    let cases = points.map(|(name, hash, point, rule, expected)| {
+        let key = on_brainpool(created, point);
+        let packets = Sig::document(&key).hash(hash).over(&key, DATA);
+        let name = format!("brainpoolP512r1: {name}");
+        case(name, rule, expected, &key, &packets)
+    });
+    cases.into()
 }
 
 pub(super) fn values(keys: &Keys) -> Vec<Case> {

@@ -113,7 +113,9 @@ pub(crate) fn cases() -> Vec<Case> {
         ("nistp384", "accept", "V19"),
         ("nistp521", "accept", "V19"),
         ("dsa2048", "bad key", "V19"),
-        ("brainpoolP256r1", "bad key", "V19"),
+        ("brainpoolP256r1", "accept", "V19"),
+        ("brainpoolP384r1", "accept", "V19"),
+        ("brainpoolP512r1", "accept", "V19"),
         ("secp256k1", "bad key", "V19"),
         ("rsa1024", "bad key", "V19"),
     ];
@@ -299,6 +301,12 @@ pub(crate) fn cases() -> Vec<Case> {
         secret,
         home.sign("rsa2048", &[]),
     );
+
+    for curve in ["brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"] {
+        let name = format!("gpg: {curve}, other data");
+        let (keyring, asc) = (home.export(curve), home.sign(curve, &[]));
+        cases.push(Case::new(name, "V19", "bad signature", keyring, asc).over("other"));
+    }
 
     let text = home.sign("rsa2048", &["--textmode"]);
     let allowed = Policy::default().with_text_signatures();

@@ -112,6 +112,10 @@ const NAMED: &[(&str, &str)] = &[
         "a bit above its highest",
         "a number has no bits above the highest it announces; gpgv reads over them",
     ),
+    (
+        "gpg: key brainpool",
+        "this sqv is built without these curves",
+    ),
     ("wide skew", "the policy of the case allows more skew"),
     ("allowed", "the policy or the frame of the case allows it"),
     (
@@ -167,7 +171,7 @@ const RULES: &[(&str, &str)] = &[
     ("V18", "a digest as long as the key is strong"),
     (
         "V19",
-        "no DSA, brainpool, secp256k1, nor RSA below 2048 bits or with odd numbers",
+        "no DSA, secp256k1, nor RSA below 2048 bits or with odd numbers",
     ),
     ("V20", "the first bytes of the digest have to match"),
     (

@@ -1,6 +1,7 @@
 //! Keys, certificates and signatures made packet by packet, wrong ones included.
 
 mod armor;
+pub(crate) mod brainpool;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
