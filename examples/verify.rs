@@ -115,7 +115,10 @@ fn keyring(task: &Task) -> Result<Keyring, Failure> {
     let mut all: Option<Keyring> = None;
     for path in &task.keys {
         let keys = Keyring::from_bytes(&read(path)?)?;
-        all = Some(all.map_or(keys.clone(), |all| all.union(&keys)));
+        all = Some(match all {
+            Some(all) => all.union(&keys)?,
+            None => keys,
+        });
     }
     let all = all.ok_or(VerifyError::EmptyKeyring)?;
     let mut pinned: Option<Keyring> = None;
@@ -123,7 +126,10 @@ fn keyring(task: &Task) -> Result<Keyring, Failure> {
         let one = all.only(pin)?;
         // A pin may name a subkey, which is bound by SHA-2 or not at all.
         let one = one.clone().pinned(pin).unwrap_or(one);
-        pinned = Some(pinned.map_or(one.clone(), |pinned| pinned.union(&one)));
+        pinned = Some(match pinned {
+            Some(pinned) => pinned.union(&one)?,
+            None => one,
+        });
     }
     Ok(pinned.unwrap_or(all))
 }

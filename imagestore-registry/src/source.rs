@@ -164,7 +164,16 @@ impl Registry {
         for path in found.server.trusted_keys() {
             let key = fetch_key(&self.context, &self.remote, path).await?;
             all = Some(match all {
-                Some(others) => others.and(key).map(|(others, key)| others.union(&key)),
+                Some(others) => others.and(key).try_map(|(others, key)| {
+                    others.union(&key).map_err(|cause| {
+                        let name = found.server.name();
+                        Error::new(
+                            ErrorKind::TooLarge,
+                            format!("too many keys of server `{name}`"),
+                        )
+                        .with_source(cause)
+                    })
+                })?,
                 None => key,
             });
         }

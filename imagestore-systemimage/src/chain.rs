@@ -179,9 +179,15 @@ impl<'a> Chain<'a> {
 
     fn index_keys(&self) -> Result<Keyring> {
         let keys = self.signing.keys()?;
-        Ok(match &self.device {
-            Some(device) => keys.union(device.keys()?),
-            None => keys.clone(),
+        let Some(device) = &self.device else {
+            return Ok(keys.clone());
+        };
+        keys.union(device.keys()?).map_err(|cause| {
+            Error::new(
+                ErrorKind::TooLarge,
+                "too many keys may sign for this device",
+            )
+            .with_source(cause)
         })
     }
 

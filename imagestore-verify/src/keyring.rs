@@ -26,8 +26,8 @@ pub(crate) struct Anchor {
     pub(crate) certificate: Arc<Certificate>,
     /// V30: its primary fingerprint was named by whoever made the keyring.
     pub(crate) pinned: bool,
-    /// Only this subkey may sign.
-    pub(crate) only: Option<Fingerprint>,
+    /// Only these subkeys may sign; every key, if there is none.
+    pub(crate) only: Vec<Fingerprint>,
     /// V29: these of its keys may not sign.
     pub(crate) blacklisted: Vec<Fingerprint>,
 }
@@ -82,18 +82,18 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`VerifyError::MissingKey`] when no certificate has that fingerprint.
+    /// [`VerifyError::MissingKey`] when no certificate has that fingerprint, or it is narrowed to
+    /// other subkeys.
     pub fn only(&self, fingerprint: &Fingerprint) -> Result<Self, VerifyError> {
         let holds = |anchor: &&Anchor| {
-            anchor
-                .certificate
-                .keys()
-                .any(|key| key.fingerprint == *fingerprint)
+            let mut keys = anchor.certificate.keys();
+            keys.any(|key| key.fingerprint == *fingerprint)
+                && (anchor.certificate.fingerprint() == fingerprint || anchor.admits(fingerprint))
         };
         let mut kept: Vec<_> = self.anchors.iter().filter(holds).cloned().collect();
         for anchor in &mut kept {
             if anchor.certificate.fingerprint() != fingerprint {
-                anchor.only = Some(*fingerprint);
+                anchor.only = vec![*fingerprint];
             }
         }
         if kept.is_empty() {
@@ -128,9 +128,14 @@ impl Keyring {
     }
 
     /// The certificates of both keyrings. Where both hold one, the copy in `self` rules, and the
-    /// other can only add revocations to it (V23); a restriction in either stays.
-    #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
+    /// other can only add revocations to it (V23). A key that is blacklisted in either stays so;
+    /// a fingerprint that is pinned in either is pinned, for whoever made that keyring named it;
+    /// and a subkey that either is narrowed to may sign, or any if one of them is not narrowed.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::TooMany`] above 64 certificates.
+    pub fn union(&self, other: &Self) -> Result<Self, VerifyError> {
         let mut anchors = self.anchors.to_vec();
         for theirs in other.anchors.iter() {
             let fingerprint = theirs.certificate.fingerprint();
@@ -140,9 +145,7 @@ impl Keyring {
                 None => anchors.push(theirs.clone()),
             }
         }
-        Self {
-            anchors: anchors.into(),
-        }
+        Self::of(anchors)
     }
 
     /// The keyring without these keys, primary or subkeys: a blacklist. A certificate whose
@@ -155,8 +158,8 @@ impl Keyring {
         let mut anchors = self.anchors.to_vec();
         for anchor in &mut anchors {
             let keys = anchor.certificate.keys().map(|key| key.fingerprint);
-            let listed = keys.filter(|key| blacklist.contains(key));
-            anchor.blacklisted.extend(listed.collect::<Vec<_>>());
+            let listed: Vec<_> = keys.filter(|key| blacklist.contains(key)).collect();
+            extend(&mut anchor.blacklisted, &listed);
         }
         if anchors.iter().all(Anchor::is_blacklisted) {
             return Err(VerifyError::EmptyKeyring);
@@ -199,7 +202,7 @@ impl Anchor {
         Self {
             certificate: Arc::new(certificate),
             pinned: false,
-            only: None,
+            only: Vec::new(),
             blacklisted: Vec::new(),
         }
     }
@@ -208,11 +211,30 @@ impl Anchor {
         self.blacklisted.contains(self.certificate.fingerprint())
     }
 
+    /// Whether it is narrowed to this key, or to none.
+    pub(crate) fn admits(&self, key: &Fingerprint) -> bool {
+        self.only.is_empty() || self.only.contains(key)
+    }
+
     fn absorb(&mut self, other: &Self) {
         let mut certificate = (*self.certificate).clone();
         certificate.add_revocations(&other.certificate);
         self.certificate = Arc::new(certificate);
-        self.blacklisted.extend(&other.blacklisted);
+        self.pinned |= other.pinned;
+        if other.only.is_empty() {
+            self.only.clear();
+        } else if !self.only.is_empty() {
+            extend(&mut self.only, &other.only);
+        }
+        extend(&mut self.blacklisted, &other.blacklisted);
+    }
+}
+
+fn extend(ours: &mut Vec<Fingerprint>, theirs: &[Fingerprint]) {
+    for fingerprint in theirs {
+        if !ours.contains(fingerprint) {
+            ours.push(*fingerprint);
+        }
     }
 }
 

@@ -227,10 +227,10 @@ pub enum Reason {
     #[error("the key is on the blacklist")]
     Blacklisted,
     /// V22: the certificate is there, and only another of its keys is trusted.
-    #[error("the keyring is narrowed to {only}")]
+    #[error("the keyring is narrowed to {}", listed(.only))]
     Narrowed {
-        /// The only key that may sign.
-        only: Fingerprint,
+        /// The only keys that may sign.
+        only: Vec<Fingerprint>,
     },
     /// V26: the key may not sign data.
     #[error("the key flags do not allow signing data")]
@@ -277,4 +277,9 @@ fn versions(key: Option<u8>) -> String {
         Some(key) => format!(", its key has version {key}"),
         None => ", only 4 and 6 are accepted".to_owned(),
     }
+}
+
+fn listed(keys: &[Fingerprint]) -> String {
+    let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+    keys.join(", ")
 }

@@ -132,7 +132,7 @@ async fn a_remote_that_differs_in_anything_is_another_source() {
         remote(URL).with_architecture(Some("arm64".to_owned())),
         signed(&keys),
         signed(&rotated),
-        signed(&keys.union(&rotated)),
+        signed(&keys.union(&rotated).expect("two certificates")),
     ];
     for (number, remote) in remotes.iter().enumerate() {
         assert_eq!(answers(&resolver, remote.clone()).await, number);

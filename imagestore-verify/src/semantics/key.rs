@@ -65,7 +65,8 @@ fn may_sign(
     if anchor.is_blacklisted() || anchor.blacklisted.contains(key) {
         return Err(Reason::Blacklisted);
     }
-    if let Some(only) = anchor.only.filter(|only| only != key) {
+    if !anchor.admits(key) {
+        let only = anchor.only.clone();
         return Err(Reason::Narrowed { only });
     }
     primary.check_strength()?;

@@ -44,7 +44,7 @@ fn a_union_believes_the_keys_of_both() -> Outcome {
     let (one, other) = (key(), key());
     let left = Keyring::from_bytes(&plain(&one))?;
     let right = Keyring::from_bytes(&plain(&other))?;
-    let both = left.union(&right);
+    let both = left.union(&right)?;
     assert_eq!(
         both.fingerprints(),
         [fingerprint(&one), fingerprint(&other)]
@@ -63,7 +63,7 @@ fn another_copy_may_only_add_revocations() -> Outcome {
         .without(2)
         .with_seconds(2, now() - 60);
     let theirs = Keyring::from_bytes(&forge::certificate(&key, &[longer]))?;
-    let joined = refusal(&own.union(&theirs), &key)?.unwrap_or_default();
+    let joined = refusal(&own.union(&theirs)?, &key)?.unwrap_or_default();
     assert!(joined.contains("the key expired at"), "{joined}");
 
     let revocation = Sig::new(0x20, &key, now() - 60)
@@ -72,8 +72,80 @@ fn another_copy_may_only_add_revocations() -> Outcome {
     let own = Keyring::from_bytes(&plain(&key))?;
     assert_eq!(refusal(&own, &key)?, None);
     let revoked = Keyring::from_bytes(&[plain(&key), revocation].concat())?;
-    let joined = refusal(&own.union(&revoked), &key)?.unwrap_or_default();
+    let joined = refusal(&own.union(&revoked)?, &key)?.unwrap_or_default();
     assert!(joined.contains("the key was compromised"), "{joined}");
+    Ok(())
+}
+
+#[test]
+fn a_pin_in_either_keyring_is_a_pin() -> Outcome {
+    // A key without any self-signature, which only a pinned fingerprint can stand for.
+    let key = key();
+    let named = fingerprint(&key);
+    let bare = Keyring::from_bytes(&key.packet())?;
+    let pinned = bare.clone().pinned(&named)?;
+    let refused = refusal(&bare, &key)?.unwrap_or_default();
+    assert!(refused.contains("no valid self-signature"), "{refused}");
+    assert_eq!(refusal(&bare.union(&pinned)?, &key)?, None);
+    assert_eq!(refusal(&pinned.union(&bare)?, &key)?, None);
+    Ok(())
+}
+
+#[test]
+fn a_union_is_as_narrow_as_the_wider_of_the_two() -> Outcome {
+    let (primary, sub) = (key(), key());
+    let bound = binding(&primary, &sub, Some(&back(&sub)));
+    let whole = Keyring::from_bytes(&with_subkey(&primary, &sub, &bound))?;
+    let one = whole.only(&fingerprint(&sub))?;
+    let refused = refusal(&one.union(&one)?, &primary)?.unwrap_or_default();
+    assert!(
+        refused.ends_with(&format!("narrowed to {}", fingerprint(&sub))),
+        "{refused}"
+    );
+    for wider in [one.union(&whole)?, whole.union(&one)?] {
+        // What is left against it is its own word: it only certifies.
+        let refused = refusal(&wider, &primary)?.unwrap_or_default();
+        assert!(refused.contains("key flags"), "{refused}");
+        assert_eq!(refusal(&wider, &sub)?, None);
+    }
+    // Narrowed once, it cannot be widened by narrowing it again.
+    let other = key();
+    let both = [
+        with_subkey(&primary, &sub, &bound),
+        other.subkey_packet(),
+        binding(&primary, &other, Some(&back(&other))).on_subkey(&primary, &primary, &other),
+    ];
+    let both = Keyring::from_bytes(&both.concat())?;
+    let first = both.only(&fingerprint(&sub))?;
+    let error = first.only(&fingerprint(&other)).expect_err("not this one");
+    assert!(matches!(error, VerifyError::MissingKey { .. }), "{error}");
+    let second = both.only(&fingerprint(&other))?;
+    let joined = first.union(&second)?;
+    assert_eq!(refusal(&joined, &sub)?, None);
+    assert_eq!(refusal(&joined, &other)?, None);
+    Ok(())
+}
+
+#[test]
+fn a_union_has_no_more_certificates_than_a_file_may_have() -> Outcome {
+    let many = |count: usize| -> Result<Keyring, VerifyError> {
+        let keys: Vec<u8> = (0..count).flat_map(|_| key().packet()).collect();
+        Keyring::from_bytes(&keys)
+    };
+    let (forty, others) = (many(40)?, many(25)?);
+    assert_eq!(forty.union(&forty)?.fingerprints().len(), 40);
+    let error = forty.union(&others).expect_err("65 certificates");
+    assert!(
+        matches!(
+            error,
+            VerifyError::TooMany {
+                limit: 64,
+                found: 65,
+                ..
+            }
+        ),
+        "{error}"
+    );
     Ok(())
 }
 
@@ -139,7 +211,7 @@ fn a_blacklist_names_primary_keys_and_subkeys() -> Outcome {
         "{refused}"
     );
 
-    let again = without_primary.union(&keyring);
+    let again = without_primary.union(&keyring)?;
     let refused = refusal(&again, &sub)?.unwrap_or_default();
     assert!(
         refused.ends_with("the key is on the blacklist"),
@@ -211,7 +283,7 @@ fn keyrings_are_equal_only_if_they_believe_the_same() -> Outcome {
     assert_eq!(own.fingerprints(), revoked.fingerprints());
     assert_ne!(own, revoked);
     assert_ne!(own, own.clone().pinned(&fingerprint(&one))?);
-    let both = own.union(&Keyring::from_bytes(&plain(&other))?);
+    let both = own.union(&Keyring::from_bytes(&plain(&other))?)?;
     assert_ne!(own, both);
     assert_eq!(both.only(&fingerprint(&one))?, own);
     assert_ne!(both, both.without(&[fingerprint(&other)])?);
