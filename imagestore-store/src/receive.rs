@@ -3,7 +3,7 @@ use std::fs::File;
 use imagestore_core::{
     Body, Download, Error, ErrorKind, Event, Framing, Get, Result, Resume, Validators,
 };
-use imagestore_verify::{FormPart, Spool, StreamingCheck, Verified};
+use imagestore_verify::{FormPart, MultipartError, Spool, StreamingCheck, Verified};
 use url::Url;
 
 use crate::blocking::blocking;
@@ -109,10 +109,11 @@ impl Receiver<'_> {
                     if !writer.write(chunk).await {
                         break Ok(());
                     }
-                    self.job.context.tell(Event::Downloaded {
-                        file: name,
-                        bytes: here,
-                    });
+                    // The frame of a form is no part of its files.
+                    let bytes = size.map_or(here, |size| here.min(size));
+                    self.job
+                        .context
+                        .tell(Event::Downloaded { file: name, bytes });
                 }
                 Ok(None) => break Ok(()),
                 Err(error) => break Err(error),
@@ -126,6 +127,8 @@ impl Receiver<'_> {
             Err(error) if error.kind() == ErrorKind::Network => Ok(Reached::Break(error, held)),
             Err(error) => Err(error),
             Ok(()) if self.is_short(here) => Ok(Reached::Break(self.short(here), held)),
+            // A form without its end line was cut as well, however well its transfer ended.
+            Ok(()) if !held.sink.is_complete() => Ok(Reached::Break(self.cut(), held)),
             Ok(()) => Ok(Reached::End(held)),
         }
     }
@@ -305,6 +308,12 @@ impl Receiver<'_> {
             format!("ended after {here} of {size} bytes"),
         )
         .with_subject(self.url())
+    }
+
+    fn cut(&self) -> Error {
+        Error::new(ErrorKind::Network, "the answer broke off")
+            .with_subject(self.url())
+            .with_source(MultipartError::Incomplete)
     }
 
     fn is_short(&self, here: u64) -> bool {

@@ -53,6 +53,14 @@ impl Sink {
         }
     }
 
+    /// Whether nothing is missing, as far as the form of the body tells.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self {
+            Self::Parts(spool) => spool.is_complete(),
+            Self::Plain(_) => true,
+        }
+    }
+
     /// Completes the check. The error has no subject.
     pub(crate) fn finish(self, place: &Dir) -> Result<Verified<Vec<File>>> {
         match self {

@@ -158,6 +158,12 @@ impl MultipartSpool {
         self.content == 0
     }
 
+    /// Whether the end line has come, after all parts that are expected.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.state == State::End
+    }
+
     /// Completes the check and opens the files, each rewound to its first byte.
     ///
     /// # Errors
@@ -165,7 +171,7 @@ impl MultipartSpool {
     /// [`MultipartError::Incomplete`] without an end line, [`MultipartError::Check`] with what does
     /// not hold. The files are closed then; the caller deletes them.
     pub fn finish(self) -> Result<Verified<Vec<File>>, MultipartError> {
-        if self.state != State::End {
+        if !self.is_complete() {
             return Err(MultipartError::Incomplete);
         }
         Ok(self.spool.finish()?)
