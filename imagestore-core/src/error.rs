@@ -211,11 +211,16 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// The text with control and direction-changing characters escaped, safe to show on a terminal.
+/// The text with control and direction-changing characters escaped and cut after 1,000
+/// characters: safe to show on a terminal, whoever wrote it.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut out = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at == LONGEST {
+            out.push('…');
+            break;
+        }
         if is_deceptive(c) {
             out.extend(c.escape_default());
         } else {
@@ -231,6 +236,9 @@ pub(crate) fn is_deceptive(c: char) -> bool {
         || matches!(c,
             '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
+
+// The message of a parser may quote a value that fills the document.
+const LONGEST: usize = 1_000;
 
 #[derive(Debug)]
 struct Inner {
@@ -263,5 +271,12 @@ mod tests {
             "connection refused"
         );
         assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn shows_a_thousand_characters_at_most() {
+        let all = "é".repeat(1_000);
+        assert_eq!(printable(&all), all);
+        assert_eq!(printable(&format!("{all}more")), format!("{all}…"));
     }
 }

@@ -5,7 +5,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of an index: 16 MiB. A body that never ends.
+    /// Bytes of an index: 32 MiB, or less where the protocol needs less. A body that never ends.
     pub index_bytes: u64,
     /// Bytes of a detached signature: 64 KiB. Thousands of signatures to check.
     pub signature_bytes: u64,
@@ -22,7 +22,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            index_bytes: 16 << 20,
+            index_bytes: 32 << 20,
             signature_bytes: 64 << 10,
             key_bytes: 256 << 10,
             file_bytes: 64 << 30,

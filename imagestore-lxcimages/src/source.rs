@@ -133,7 +133,8 @@ impl LxcImages {
     }
 
     fn document(&self, path: &str) -> Result<Document<'_>> {
-        Document::new(&self.context, &self.remote, path)
+        let limit = MAX_INDEX.min(self.context.limits().index_bytes);
+        Ok(Document::new(&self.context, &self.remote, path)?.with_limit(limit))
     }
 
     fn parse(&self, path: &str, bytes: &[u8]) -> Result<Parsed<Index>> {
@@ -357,6 +358,7 @@ fn seconds_of(time: SystemTime) -> u64 {
 
 const META: &str = "meta.tar.xz";
 const ROOTFS: &str = "rootfs.tar.xz";
+const MAX_INDEX: u64 = 16 << 20;
 const MAX_SUMS: u64 = 1 << 20;
 const MAX_AHEAD: u64 = 48 * 3600;
 const SIGNED_BEFORE: u64 = 24 * 3600;

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use imagestore_core::{Error, ErrorKind, ImagePath, Result as CoreResult};
+use imagestore_core::{Error, ErrorKind, ImagePath, Result as CoreResult, printable};
 
 use crate::alias::Alias;
 use crate::server::Server;
@@ -26,7 +26,9 @@ impl Index {
     /// is no error.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
         check_depth(bytes)?;
-        let wire: WireIndex = serde_json::from_slice(bytes).map_err(ParseError::Json)?;
+        let wire: WireIndex = serde_json::from_slice(bytes).map_err(|error| ParseError::Json {
+            problem: printable(&error.to_string()),
+        })?;
         if wire.version == 0 {
             return Err(ParseError::Version);
         }
@@ -165,8 +167,11 @@ pub enum ParseError {
         limit: usize,
     },
     /// No JSON, or of another form.
-    #[error("not the JSON of a registry")]
-    Json(#[source] serde_json::Error),
+    #[error("not the JSON of a registry: {problem}")]
+    Json {
+        /// What is wrong and where, safe to show.
+        problem: String,
+    },
     /// A server whose name cannot be typed.
     #[error("`{name}` cannot be the name of a server")]
     ServerName {

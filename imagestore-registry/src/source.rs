@@ -90,7 +90,9 @@ impl Registry {
     /// [`ErrorKind::Malformed`] if it is not to be believed, and those of the transport.
     pub async fn index(&self) -> Result<Verified<Index>> {
         let document =
-            Document::new(&self.context, &self.remote, INDEX)?.with_noteworthy_age(NOTEWORTHY_AGE);
+            Document::new(&self.context, &self.remote, INDEX)?
+                .with_limit(MAX_INDEX.min(self.context.limits().index_bytes))
+                .with_noteworthy_age(NOTEWORTHY_AGE);
         document
             .fetch(|bytes| self.parse(bytes))
             .await
@@ -243,3 +245,4 @@ impl ImageSource for Registry {
 // The specification's proposal: a list of servers changes seldom.
 const NOTEWORTHY_AGE: Duration = Duration::from_secs(30 * 86_400);
 const INDEX: &str = "/1.0/index.json";
+const MAX_INDEX: u64 = 16 << 20;

@@ -4,6 +4,7 @@ use std::fmt;
 use crate::date;
 use crate::error::{ParseError, Skipped, form};
 use crate::json::{Array, Object, parse, short};
+use imagestore_core::printable;
 
 /// What the `index.json` of a channel and device says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +38,7 @@ impl Index {
             .raw("images")
             .ok_or_else(|| bad("`images` is missing".to_owned()))?;
         let images: Array<'_, MAX_IMAGES> = serde_json::from_str(images.get())
-            .map_err(|error| bad(format!("`images`: {error}")))?;
+            .map_err(|error| bad(printable(&format!("`images`: {error}"))))?;
         let (mut builds, mut skipped) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for (place, image) in images.0.iter().enumerate() {

@@ -20,13 +20,14 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String
     if depth(bytes) > MAX_DEPTH {
         return Err(format!("nests deeper than {MAX_DEPTH} levels"));
     }
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    serde_json::from_str(text).map_err(|error| imagestore_core::printable(&error.to_string()))
 }
 
 impl<'a> Object<'a> {
     /// The object that a value is.
     pub(crate) fn of(value: &'a RawValue) -> Result<Self, String> {
-        serde_json::from_str(value.get()).map_err(|error| error.to_string())
+        serde_json::from_str(value.get())
+            .map_err(|error| imagestore_core::printable(&error.to_string()))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {

@@ -196,7 +196,7 @@ async fn answers_that_are_none_end_the_asking() {
         (String::new(), ErrorKind::Malformed),
         ("[".repeat(1_000_000), ErrorKind::Malformed),
         (many, ErrorKind::Malformed),
-        (" ".repeat(17 << 20), ErrorKind::TooLarge),
+        (" ".repeat((32 << 20) + 1), ErrorKind::TooLarge),
     ] {
         let server =
             Server::https(Site::answering(move |_| Answer::ok(answer.clone()))).expect("a server");

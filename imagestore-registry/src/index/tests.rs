@@ -112,7 +112,7 @@ fn refuses_numbers_that_are_no_counts() {
             with_server(&format!(r#""max_client_ver": {number}"#)),
         ] {
             let error = Index::parse(text.as_bytes()).expect_err(&text);
-            assert!(matches!(error, ParseError::Json(_)), "{text}: {error}");
+            assert!(matches!(error, ParseError::Json { .. }), "{text}: {error}");
         }
     }
     assert_eq!(
@@ -203,7 +203,7 @@ fn refuses_what_is_no_index() {
     ];
     for text in texts {
         let error = Index::parse(text).expect_err("no index");
-        assert!(matches!(error, ParseError::Json(_)), "{error}");
+        assert!(matches!(error, ParseError::Json { .. }), "{error}");
         let error = Error::from(error);
         assert_eq!(error.kind(), ErrorKind::Malformed);
         assert_eq!(error.to_string(), "no index of a registry");
