@@ -74,6 +74,7 @@ pub mod serve;
 mod sockets;
 mod source;
 mod time;
+mod told;
 mod work;
 mod yaml;
 

@@ -4,12 +4,12 @@ use std::str::FromStr;
 use imagestore_core::printable;
 use imagestore_verify::Sha256;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::error::ParseError;
 use crate::index::fingerprint;
 use crate::reply;
 use crate::secret::Secret;
+use crate::told::Told;
 
 /// Something a host does for longer than a request takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,29 +54,19 @@ impl Operation {
     }
 
     fn of(wire: WireOperation) -> Result<Self, ParseError> {
-        let metadata = wire.metadata.unwrap_or_default();
-        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-        let progress = metadata.as_object().and_then(|all| {
-            let mut all = all.iter();
-            all.find_map(|(name, value)| value.as_str().filter(|_| name.ends_with("_progress")))
-        });
-        // A number by the API, and a string by what is sent.
-        let size = metadata.get("size").and_then(|size| match size {
-            Value::String(digits) => digits.parse().ok(),
-            size => size.as_u64(),
-        });
+        let told = wire.metadata.unwrap_or_default();
         // The parser's own error could not quote it, but says nothing of use either.
-        let secret = text("secret").map(Secret::new).transpose();
+        let secret = told.secret.as_deref().map(Secret::new).transpose();
         Ok(Self {
             id: wire.id.parse()?,
-            class: OperationClass::parse(&wire.class)?,
+            class: OperationClass::of(&wire.class),
             description: shown(&wire.description, LONGEST_NAME),
             status: OperationStatus::of(wire.status_code)?,
             may_cancel: wire.may_cancel,
             error: Some(shown(&wire.err, LONGEST_ERROR)).filter(|text| !text.is_empty()),
-            progress: progress.map(|text| shown(text, LONGEST_NAME)),
-            fingerprint: text("fingerprint").map(fingerprint).transpose()?,
-            size,
+            progress: told.progress.map(|text| shown(&text, LONGEST_NAME)),
+            fingerprint: told.fingerprint.as_deref().map(fingerprint).transpose()?,
+            size: told.size,
             secret: secret.map_err(|error| ParseError::Json {
                 what: error.to_string(),
             })?,
@@ -131,6 +121,10 @@ impl fmt::Debug for OperationId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OperationClass {
+    /// Something is done that outlives a restart of the host.
+    Durable,
+    /// A kind that is not known here.
+    Other,
     /// Something is done.
     Task,
     /// Nothing is done: a secret is there until the operation ends.
@@ -140,14 +134,13 @@ pub enum OperationClass {
 }
 
 impl OperationClass {
-    fn parse(text: &str) -> Result<Self, ParseError> {
+    fn of(text: &str) -> Self {
         match text {
-            "task" => Ok(Self::Task),
-            "token" => Ok(Self::Token),
-            "websocket" => Ok(Self::Websocket),
-            other => Err(ParseError::Json {
-                what: format!("an operation of class `{}`", shown(other, 40)),
-            }),
+            "durable" => Self::Durable,
+            "task" => Self::Task,
+            "token" => Self::Token,
+            "websocket" => Self::Websocket,
+            _ => Self::Other,
         }
     }
 }
@@ -207,7 +200,7 @@ struct WireOperation {
     description: String,
     status_code: u16,
     #[serde(default)]
-    metadata: Option<Value>,
+    metadata: Option<Told>,
     #[serde(default)]
     may_cancel: bool,
     #[serde(default)]

@@ -50,9 +50,10 @@ pub(crate) fn prepare(remote: RemoteConfig) -> Result<RemoteConfig> {
         return Ok(remote);
     }
     let text = remote.url().to_string();
-    let url = text
-        .replacen(authority, &format!("{authority}:{port}"), 1)
-        .parse()?;
+    // The name of the host may stand in the scheme as well.
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let below = rest.strip_prefix(authority).unwrap_or_default();
+    let url = format!("{scheme}://{authority}:{port}{below}").parse()?;
     let mut moved = RemoteConfig::new(remote.name().clone(), url, remote.trust().clone())
         .with_tls(remote.tls().clone())
         .with_cleartext(remote.cleartext())
@@ -103,6 +104,8 @@ mod tests {
                 &[],
                 "https+lxd://https.example:8443/p",
             ),
+            ("https+lxd://lxd", &[], "https+lxd://lxd:8443"),
+            ("https+incus://incus/s", &[], "https+incus://incus:8443/s"),
             ("https+incus://[::1]", &[], "https+incus://[::1]:8443"),
             (
                 "https+lxd://lxd.example:9443",
