@@ -116,7 +116,7 @@ fn keyring(task: &Task) -> Result<Keyring, Failure> {
     for path in &task.keys {
         let keys = Keyring::from_bytes(&read(path)?)?;
         all = Some(match all {
-            Some(all) => all.union(&keys)?,
+            Some(all) => all.merge(&keys)?,
             None => keys,
         });
     }

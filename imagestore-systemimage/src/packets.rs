@@ -11,13 +11,15 @@ pub(crate) fn without_subkeys(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
     let mut rest = bytes;
     let mut below_subkey = false;
     while !rest.is_empty() {
-        let Packet { tag, whole } = first(rest)?;
+        let Packet { tag, header, whole } = first(rest)?;
         below_subkey = match tag {
             PUBLIC_SUBKEY => true,
             SIGNATURE | TRUST => below_subkey,
             _ => false,
         };
-        if !below_subkey {
+        // A revocation of the primary key may stand at the end, where people append it.
+        let revokes = tag == SIGNATURE && rest[header..whole].get(1) == Some(&KEY_REVOCATION);
+        if !below_subkey || revokes {
             kept.extend_from_slice(&rest[..whole]);
         }
         rest = &rest[whole..];
@@ -27,6 +29,8 @@ pub(crate) fn without_subkeys(bytes: &[u8]) -> Result<Vec<u8>, &'static str> {
 
 struct Packet {
     tag: u8,
+    /// The bytes of the header.
+    header: usize,
     /// The bytes of header and body.
     whole: usize,
 }
@@ -63,10 +67,12 @@ fn first(bytes: &[u8]) -> Result<Packet, &'static str> {
     if bytes.len() < whole {
         return Err(CUT);
     }
-    Ok(Packet { tag, whole })
+    Ok(Packet { tag, header, whole })
 }
 
 const CUT: &str = "it ends within a packet";
+// The type of a signature stands behind its version.
+const KEY_REVOCATION: u8 = 0x20;
 const SIGNATURE: u8 = 2;
 const TRUST: u8 = 12;
 const PUBLIC_SUBKEY: u8 = 14;
@@ -79,9 +85,10 @@ mod tests {
     fn takes_subkeys_and_their_signatures_out() {
         let primary = [0x98, 1, 4, 0xcd, 1, b'u', 0x88, 1, 4, 0xb0, 1, 0];
         let subkey = [0xb8, 1, 4, 0x89, 0, 1, 4, 0xcc, 1, 0];
+        let revocation = [0x88, 3, 4, 0x20, 1];
         let second = [0xc6, 1, 4, 0xcd, 0];
-        let all = [&primary[..], &subkey, &second].concat();
-        let left = [&primary[..], &second].concat();
+        let all = [&primary[..], &subkey, &revocation, &second].concat();
+        let left = [&primary[..], &revocation, &second].concat();
         assert_eq!(without_subkeys(&all), Ok(left));
         assert_eq!(without_subkeys(b""), Ok(Vec::new()));
     }

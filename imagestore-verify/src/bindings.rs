@@ -16,12 +16,11 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(crate) struct Bindings {
-    /// Direct key signatures, by a strong digest.
-    pub(crate) direct: Vec<Binding>,
-    /// Self-signatures on user ids that are not revoked, by a strong digest.
-    pub(crate) certified: Vec<Binding>,
-    /// V30: the same by SHA-1, from 2019 or before. They may restrict.
-    pub(crate) legacy: Vec<Binding>,
+    /// What speaks for the primary key: by a strong digest, understood, on nothing that is revoked.
+    pub(crate) granting: SelfSignatures,
+    /// V30: what else the primary key has said. It may be old, or forged as far as its digest can
+    /// be, and only restricts.
+    pub(crate) restricting: SelfSignatures,
     pub(crate) revocations: Vec<Revocation>,
     /// User ids with a strong self-signature and no revocation.
     pub(crate) user_ids: Vec<String>,
@@ -31,10 +30,21 @@ pub(crate) struct Bindings {
     pub(crate) refused: Option<Reason>,
 }
 
+/// Self-signatures of the primary key.
+#[derive(Debug, Default)]
+pub(crate) struct SelfSignatures {
+    /// On the key alone.
+    pub(crate) direct: Vec<Binding>,
+    /// On user ids.
+    pub(crate) certified: Vec<Binding>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct SubkeyBindings {
     pub(crate) bindings: Vec<Binding>,
     pub(crate) revocations: Vec<Revocation>,
+    /// V26: the primary key has said of it, by whatever digest and whenever, that it signs.
+    pub(crate) meant_to_sign: bool,
 }
 
 /// What a self-signature says.
@@ -44,6 +54,7 @@ pub(crate) struct Binding {
     pub(crate) expires: Option<u64>,
     pub(crate) key_expires: Option<u64>,
     pub(crate) flags: Option<u8>,
+    pub(crate) strong: bool,
     /// Back-signatures inside it: when made and when they expire.
     pub(crate) confirmed: Vec<Confirmation>,
 }
@@ -67,6 +78,7 @@ impl Bindings {
         let judge = Judge {
             primary: &certificate.primary,
             left: Cell::new(MAX_CHECKS),
+            exhausted: Cell::new(false),
         };
         let mut bindings = Self::default();
         judge.direct(&certificate.direct, &mut bindings);
@@ -76,7 +88,7 @@ impl Bindings {
         for subkey in &certificate.subkeys {
             bindings.subkeys.push(judge.subkey(subkey));
         }
-        if judge.left.get() == 0 {
+        if judge.exhausted.get() {
             // Giving up in the middle could miss a revocation: nothing of it is believed.
             bindings.refused = Some(Reason::CertificateTooBusy { limit: MAX_CHECKS });
         }
@@ -84,24 +96,46 @@ impl Bindings {
     }
 }
 
+impl Bindings {
+    fn said(&mut self, grants: bool) -> &mut SelfSignatures {
+        if grants {
+            &mut self.granting
+        } else {
+            &mut self.restricting
+        }
+    }
+}
+
+impl SelfSignatures {
+    /// All of both kinds.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Binding> {
+        self.direct.iter().chain(&self.certified)
+    }
+}
+
 struct Judge<'a> {
     primary: &'a KeyPacket,
     left: Cell<usize>,
+    exhausted: Cell<bool>,
 }
 
 impl Judge<'_> {
     fn direct(&self, signatures: &[SignaturePacket], bindings: &mut Bindings) {
         let primary = hashed(self.primary);
         let subject = [primary.as_slice()];
-        for signature in signatures {
-            match signature.kind {
-                kind::KEY_REVOCATION => {
-                    let held = self.holds(signature, self.primary, &subject);
-                    bindings
-                        .revocations
-                        .extend(held.map(|_| revocation(signature)));
-                }
-                _ => self.self_signature(signature, &subject, bindings, Class::Direct),
+        let of_kind = |kind| signatures.iter().filter(move |it| it.kind == kind);
+        for signature in of_kind(kind::KEY_REVOCATION) {
+            if self.is_revoked_by(signature, &subject) {
+                bindings.revocations.push(revocation(signature));
+            }
+        }
+        // A revocation of direct key signatures has the form of one of a user id.
+        let revoked = of_kind(kind::CERTIFICATION_REVOCATION)
+            .any(|signature| self.is_revoked_by(signature, &subject));
+        for signature in of_kind(kind::DIRECT_KEY) {
+            if let Some((binding, grants)) = self.self_signature(signature, &subject) {
+                let said = bindings.said(grants && !revoked);
+                said.direct.push(binding);
             }
         }
     }
@@ -118,42 +152,35 @@ impl Judge<'_> {
         let subject = [primary.as_slice(), &head, &user_id.body];
         let revoked = user_id.signatures.iter().any(|signature| {
             signature.kind == kind::CERTIFICATION_REVOCATION
-                && self.holds(signature, self.primary, &subject).is_some()
+                && self.is_revoked_by(signature, &subject)
         });
-        if revoked {
-            return;
-        }
-        let before = bindings.certified.len();
+        let mut believed = false;
         for signature in &user_id.signatures {
-            if kind::is_certification(signature.kind) {
-                self.self_signature(signature, &subject, bindings, Class::Certified);
+            if !kind::is_certification(signature.kind) {
+                continue;
+            }
+            if let Some((binding, grants)) = self.self_signature(signature, &subject) {
+                let grants = grants && !revoked;
+                believed |= grants;
+                bindings.said(grants).certified.push(binding);
             }
         }
-        if bindings.certified.len() > before && user_id.tag == tag::USER_ID {
+        if believed && user_id.tag == tag::USER_ID {
             bindings.user_ids.push(shown(&user_id.body));
         }
     }
 
+    /// What a self-signature says, and whether it may grant that.
     fn self_signature(
         &self,
         signature: &SignaturePacket,
         subject: &[&[u8]],
-        bindings: &mut Bindings,
-        class: Class,
-    ) {
-        let Some(binding) = binding(signature) else {
-            return;
-        };
-        match self.holds(signature, self.primary, subject) {
-            Some(hash) if is_strong(hash, self.primary) => match class {
-                Class::Certified => bindings.certified.push(binding),
-                Class::Direct => bindings.direct.push(binding),
-            },
-            Some(HashAlgorithm::Sha1) if binding.created < LEGACY_END => {
-                bindings.legacy.push(binding);
-            }
-            _ => {}
-        }
+    ) -> Option<(Binding, bool)> {
+        let mut binding = said(signature)?;
+        let hash = self.holds(signature, self.primary, subject)?;
+        binding.strong = is_strong(hash, self.primary);
+        let grants = binding.strong && is_understood(signature);
+        Some((binding, grants))
     }
 
     fn subkey(&self, subkey: &Subkey) -> SubkeyBindings {
@@ -163,20 +190,20 @@ impl Judge<'_> {
         for signature in &subkey.signatures {
             match signature.kind {
                 kind::SUBKEY_REVOCATION => {
-                    let held = self.holds(signature, self.primary, &subject);
-                    found
-                        .revocations
-                        .extend(held.map(|_| revocation(signature)));
+                    if self.is_revoked_by(signature, &subject) {
+                        found.revocations.push(revocation(signature));
+                    }
                 }
-                kind::SUBKEY_BINDING if subkey.key.version == self.primary.version => {
-                    let Some(mut binding) = binding(signature) else {
+                kind::SUBKEY_BINDING => {
+                    let Some((mut binding, grants)) = self.self_signature(signature, &subject)
+                    else {
                         continue;
                     };
-                    let hash = self.holds(signature, self.primary, &subject);
-                    if !hash.is_some_and(|hash| is_strong(hash, self.primary)) {
+                    let signs = binding.flags.is_some_and(|flags| flags & FLAG_SIGN != 0);
+                    found.meant_to_sign |= signs;
+                    if !grants || subkey.key.version != self.primary.version {
                         continue;
                     }
-                    let signs = binding.flags.is_some_and(|flags| flags & FLAG_SIGN != 0);
                     if signs {
                         binding.confirmed = self.confirmations(signature, subkey, &subject);
                     }
@@ -201,7 +228,7 @@ impl Judge<'_> {
             .embedded()
             .filter(|inner| inner.kind == kind::PRIMARY_BINDING)
         {
-            let Some(said) = self::binding(&inner) else {
+            let Some(said) = said(&inner).filter(|_| is_understood(&inner)) else {
                 continue;
             };
             let hash = self.holds(&inner, &subkey.key, subject);
@@ -215,14 +242,22 @@ impl Judge<'_> {
         found
     }
 
-    /// The digest of a signature that was made by `key` over the subject.
+    /// Whether the primary key takes something back. What names somebody else beside it, in a part
+    /// that nothing covers, is looked at all the same: it must not hide.
+    fn is_revoked_by(&self, signature: &SignaturePacket, subject: &[&[u8]]) -> bool {
+        let named = signature
+            .issuer()
+            .map_or(true, |issuer| issuer.names(&self.primary.fingerprint));
+        named && self.is_by(signature, self.primary, subject).is_some()
+    }
+
+    /// The digest of a signature that was made by `key` over the subject and names it.
     fn holds(
         &self,
         signature: &SignaturePacket,
         key: &KeyPacket,
         subject: &[&[u8]],
     ) -> Option<HashAlgorithm> {
-        let hash = signature.hash().ok()?;
         // Certifications by strangers are ignored here, before any arithmetic. Back-signatures by
         // old software name nobody; the key they must be made by is known anyway.
         let named = match signature.issuer() {
@@ -230,14 +265,29 @@ impl Judge<'_> {
             Err(Reason::NoIssuer) => true,
             Err(_) => false,
         };
-        let fits = named
-            && signature.version == key.version
-            && signature.key_algorithm == key.algorithm
+        named.then(|| self.is_by(signature, key, subject))?
+    }
+
+    fn is_by(
+        &self,
+        signature: &SignaturePacket,
+        key: &KeyPacket,
+        subject: &[&[u8]],
+    ) -> Option<HashAlgorithm> {
+        let hash = signature.hash().ok()?;
+        let fits = signature.version == key.version
+            && key.is_of_algorithm(signature.key_algorithm)
             && key.check_strength().is_ok()
             && (signature.version == 4 || hash.salt_length() == Some(signature.salt.len()));
         if !fits {
             return None;
         }
+        // Counted before hashing: a subject may be as large as a certificate.
+        let Some(left) = self.left.get().checked_sub(1) else {
+            self.exhausted.set(true);
+            return None;
+        };
+        self.left.set(left);
         let mut parts = vec![signature.salt.as_slice()];
         parts.extend(subject);
         parts.push(&signature.covered);
@@ -245,34 +295,27 @@ impl Judge<'_> {
         if !digest.starts_with(&signature.prefix) {
             return None;
         }
-        let left = self.left.get();
-        if left == 0 {
-            return None;
-        }
-        self.left.set(left - 1);
         backend::verify(key, signature, hash, &digest).then_some(hash)
     }
 }
 
-enum Class {
-    Certified,
-    Direct,
-}
-
-/// What a self-signature says, unless V10 or V14 make it worthless.
-fn binding(signature: &SignaturePacket) -> Option<Binding> {
+/// V14: nothing in it is critical and unknown.
+fn is_understood(signature: &SignaturePacket) -> bool {
     let unknown = |subpacket: &crate::subpacket::Subpacket| {
         subpacket.id == id::NOTATION || !id::is_known(subpacket.id)
     };
-    if signature.critical().any(unknown) {
-        return None;
-    }
+    !signature.critical().any(unknown)
+}
+
+/// What a self-signature says, unless it does not say when (V10).
+fn said(signature: &SignaturePacket) -> Option<Binding> {
     let created = signature.created().ok()?;
     Some(Binding {
         created,
         expires: signature.expires_after().map(|after| created + after),
         key_expires: signature.key_expires_after(),
         flags: signature.key_flags(),
+        strong: false,
         confirmed: Vec::new(),
     })
 }
@@ -314,7 +357,7 @@ fn hashed(key: &KeyPacket) -> Vec<u8> {
 fn shown(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let plain = |character: char| {
-        if character.is_control() {
+        if character.is_control() || is_invisible(character) {
             '\u{fffd}'
         } else {
             character
@@ -323,8 +366,12 @@ fn shown(body: &[u8]) -> String {
     text.chars().map(plain).take(MAX_USER_ID).collect()
 }
 
+/// Characters that change the lines and the direction of what a person sees around them.
+fn is_invisible(character: char) -> bool {
+    matches!(character,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
 pub(crate) const FLAG_SIGN: u8 = 0x02;
-// The first second of 2020: SHA-1 chosen-prefix collisions were shown in January 2020.
-const LEGACY_END: u64 = 1_577_836_800;
 const MAX_CHECKS: usize = 128;
 const MAX_USER_ID: usize = 200;

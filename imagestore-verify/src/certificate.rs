@@ -1,6 +1,9 @@
 //! Certificates: a primary key, its user ids and subkeys, and the signatures on them, unjudged.
 
-use std::sync::OnceLock;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::OnceLock,
+};
 
 use crate::{
     bindings::Bindings,
@@ -70,26 +73,63 @@ impl Certificate {
         std::iter::once(&self.primary).chain(self.subkeys.iter().map(|subkey| &subkey.key))
     }
 
-    /// Takes over everything another copy of the same certificate has.
+    /// Takes over everything another copy of the same certificate has. What stands in one of them
+    /// twice, a user id or a subkey, becomes one as well: a revocation of the second is one of both.
     pub(crate) fn merge(&mut self, other: &Self) {
         self.bindings = OnceLock::new();
         add(&mut self.direct, &other.direct);
+        let mut known: HashMap<_, _> = self
+            .user_ids
+            .iter()
+            .enumerate()
+            .map(|(at, ours)| ((ours.tag, ours.body.clone()), at))
+            .collect();
         for theirs in &other.user_ids {
-            let ours = self.user_ids.iter_mut();
-            let mut same = ours.filter(|ours| ours.tag == theirs.tag && ours.body == theirs.body);
-            match same.next() {
-                Some(ours) => add(&mut ours.signatures, &theirs.signatures),
-                None => self.user_ids.push(theirs.clone()),
+            let at = *known
+                .entry((theirs.tag, theirs.body.clone()))
+                .or_insert(self.user_ids.len());
+            if at == self.user_ids.len() {
+                self.user_ids.push(UserId {
+                    signatures: Vec::new(),
+                    ..theirs.clone()
+                });
             }
+            add(&mut self.user_ids[at].signatures, &theirs.signatures);
         }
+        let mut known: HashMap<_, _> = self
+            .subkeys
+            .iter()
+            .enumerate()
+            .map(|(at, ours)| (ours.key.body.clone(), at))
+            .collect();
         for theirs in &other.subkeys {
-            let ours = self.subkeys.iter_mut();
-            let mut same = ours.filter(|ours| ours.key.body == theirs.key.body);
-            match same.next() {
-                Some(ours) => add(&mut ours.signatures, &theirs.signatures),
-                None => self.subkeys.push(theirs.clone()),
+            let at = *known
+                .entry(theirs.key.body.clone())
+                .or_insert(self.subkeys.len());
+            if at == self.subkeys.len() {
+                self.subkeys.push(Subkey {
+                    signatures: Vec::new(),
+                    ..theirs.clone()
+                });
             }
+            add(&mut self.subkeys[at].signatures, &theirs.signatures);
         }
+    }
+
+    /// V22: after copies were merged.
+    pub(crate) fn check_size(&self) -> Result<(), VerifyError> {
+        check_size(self.size())
+    }
+
+    /// About how many bytes its packets have.
+    fn size(&self) -> usize {
+        let signatures = |all: &[SignaturePacket]| all.iter().map(SignaturePacket::size).sum();
+        let direct: usize = signatures(&self.direct);
+        let user_ids = self.user_ids.iter();
+        let user_ids = user_ids.map(|it| HEADER + it.body.len() + signatures(&it.signatures));
+        let subkeys = self.subkeys.iter();
+        let subkeys = subkeys.map(|it| HEADER + it.key.body.len() + signatures(&it.signatures));
+        HEADER + self.primary.body.len() + direct + user_ids.sum::<usize>() + subkeys.sum::<usize>()
     }
 
     /// V23: takes over nothing but revocations; a copy from elsewhere may only take away.
@@ -145,11 +185,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Certificate>, VerifyError> {
     let mut reader = Reader::default();
     for packet in Packets::new(bytes, MAX_CERTIFICATE) {
         let packet = packet.map_err(malformed)?;
-        reader.size += packet.body.len();
+        reader.size += HEADER + packet.body.len();
         match packet.tag {
             tag::PUBLIC_KEY => {
                 reader.finish()?;
-                reader.size = packet.body.len();
+                reader.size = HEADER + packet.body.len();
                 reader.at = match KeyPacket::parse(packet.body) {
                     Some(key) => {
                         reader.current = Some(Certificate::new(key));
@@ -167,12 +207,12 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Certificate>, VerifyError> {
             tag::TRUST | tag::MARKER | tag::PADDING | tag::FIRST_NON_CRITICAL.. => {}
             tag => return Err(malformed(Reason::StrayPacket { at: packet.at, tag })),
         }
-        if reader.size > MAX_CERTIFICATE {
-            let what = "bytes in one certificate";
+        check_size(reader.size)?;
+        if reader.revocations.len() > MAX_REVOCATIONS {
             return Err(VerifyError::TooMany {
-                what,
-                limit: MAX_CERTIFICATE,
-                found: reader.size,
+                what: "revocations of keys in one keyring",
+                limit: MAX_REVOCATIONS,
+                found: reader.revocations.len(),
             });
         }
     }
@@ -235,12 +275,15 @@ impl Reader {
         let Ok(signature) = SignaturePacket::parse(body) else {
             return;
         };
+        if signature.kind == kind::KEY_REVOCATION {
+            self.revocations.push(signature.clone());
+        }
         let Some(current) = &mut self.current else {
             return;
         };
         match (signature.kind, self.at) {
-            (kind::KEY_REVOCATION, _) => self.revocations.push(signature),
-            (kind::DIRECT_KEY, _) => current.direct.push(signature),
+            (kind::KEY_REVOCATION | kind::DIRECT_KEY, _) => current.direct.push(signature),
+            (kind::CERTIFICATION_REVOCATION, At::Primary) => current.direct.push(signature),
             (_, At::UserId) => {
                 if let Some(user_id) = current.user_ids.last_mut() {
                     user_id.signatures.push(signature);
@@ -264,8 +307,15 @@ impl Reader {
             .iter_mut()
             .find(|known| known.primary.body == current.primary.body);
         match same {
-            Some(known) => known.merge(&current),
-            None => self.found.push(current),
+            Some(known) => {
+                known.merge(&current);
+                known.check_size()?;
+            }
+            None => {
+                let mut known = Certificate::new(current.primary.clone());
+                known.merge(&current);
+                self.found.push(known);
+            }
         }
         let found = self.found.len();
         if found > MAX_CERTIFICATES {
@@ -296,11 +346,21 @@ impl Reader {
 }
 
 fn add(ours: &mut Vec<SignaturePacket>, theirs: &[SignaturePacket]) {
-    for signature in theirs {
-        if !ours.contains(signature) {
-            ours.push(signature.clone());
-        }
+    let mut known: HashSet<_> = ours.iter().collect();
+    let further: Vec<_> = theirs
+        .iter()
+        .filter(|signature| known.insert(signature))
+        .collect();
+    let further: Vec<_> = further.into_iter().cloned().collect();
+    ours.extend(further);
+}
+
+fn check_size(found: usize) -> Result<(), VerifyError> {
+    if found > MAX_CERTIFICATE {
+        let (what, limit) = ("bytes in one certificate", MAX_CERTIFICATE);
+        return Err(VerifyError::TooMany { what, limit, found });
     }
+    Ok(())
 }
 
 fn only(signatures: &[SignaturePacket], kind: u8) -> Vec<SignaturePacket> {
@@ -318,5 +378,8 @@ fn malformed(reason: Reason) -> VerifyError {
     }
 }
 
+// What a packet has at least beside its body.
+const HEADER: usize = 2;
+const MAX_REVOCATIONS: usize = 1_024;
 pub(crate) const MAX_CERTIFICATES: usize = 64;
 pub(crate) const MAX_CERTIFICATE: usize = 256 * 1024;

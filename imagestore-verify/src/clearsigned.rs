@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use crate::{
-    certificate::kind, error::VerifyError, proof::Proof, reason::Reason,
+    certificate::kind, error::VerifyError, policy::Beside, proof::Proof, reason::Reason,
     signature::DetachedSignature, unverified::Unverified, verified::Verified, verifier::Verifier,
     warning::Warning,
 };
@@ -45,7 +45,8 @@ impl Verifier {
                 reason: wrong(1, "it is signed as a file, not as a text"),
             });
         }
-        let mut check = self.for_text().begin(&signature);
+        // What is given out is what was hashed, to the byte.
+        let mut check = self.for_text().begin(&signature, Beside::Digest);
         if let Some(error) = check.hopeless() {
             return Err(error);
         }

@@ -85,6 +85,13 @@ impl KeyPacket {
         }
     }
 
+    /// Whether signatures of this algorithm may be its own. RSA has two numbers in the registry, one
+    /// of them for signing only.
+    pub(crate) fn is_of_algorithm(&self, id: u8) -> bool {
+        let rsa = [algorithm::RSA, algorithm::RSA_SIGN];
+        id == self.algorithm || rsa.contains(&id) && rsa.contains(&self.algorithm)
+    }
+
     /// V19: an algorithm that signs, of a size that is neither too weak nor a burden.
     pub(crate) fn check_strength(&self) -> Result<(), Reason> {
         match self.material {
@@ -181,6 +188,8 @@ fn look_at(id: u8, material: &[u8], version: u8) -> Result<Material, &'static st
     match id {
         is::RSA | is::RSA_SIGN => rsa(material, version),
         is::ECDSA => curve(material, version),
+        // RFC 9580 §5.5.2.3: version 6 has Ed25519 in its own encoding.
+        is::EDDSA_LEGACY if version == 6 => Err("keys of version 6 are not of this algorithm"),
         is::EDDSA_LEGACY => match oid(material)? {
             (ED25519_OID, point) => match mpi::split(point, 1, version)? {
                 (point, []) if point[0].len() == 33 && point[0][0] == 0x40 => {
@@ -232,15 +241,7 @@ fn rsa(material: &[u8], version: u8) -> Result<Material, &'static str> {
 
 fn curve(material: &[u8], version: u8) -> Result<Material, &'static str> {
     let (oid, point) = oid(material)?;
-    if let Some(curve) = Brainpool::from_oid(oid) {
-        return match mpi::split(point, 1, version)? {
-            (point, []) if point[0].len() == 1 + curve.field() / 4 && point[0][0] == 0x04 => {
-                Ok(Material::Brainpool(curve))
-            }
-            _ => Err("its point is not one of its curve"),
-        };
-    }
-    Ok(match oid {
+    let found = match oid {
         P256_OID => Material::Ecdsa {
             curve: "P-256",
             field: 256,
@@ -253,10 +254,27 @@ fn curve(material: &[u8], version: u8) -> Result<Material, &'static str> {
             curve: "P-521",
             field: 521,
         },
-        _ => Material::Refused {
-            name: "ECDSA on another curve than those of NIST and brainpool",
+        oid => match Brainpool::from_oid(oid) {
+            Some(curve) => Material::Brainpool(curve),
+            None => {
+                return Ok(Material::Refused {
+                    name: "ECDSA on another curve than those of NIST and brainpool",
+                });
+            }
         },
-    })
+    };
+    let field = match found {
+        Material::Brainpool(curve) => curve.field(),
+        Material::Ecdsa { field, .. } => field,
+        _ => return Ok(found),
+    };
+    // RFC 9580 §11.2.1: the uncompressed form and no other.
+    match mpi::split(point, 1, version)? {
+        (point, []) if point[0].len() == 1 + 2 * field.div_ceil(8) && point[0][0] == 0x04 => {
+            Ok(found)
+        }
+        _ => Err("its point is not one of its curve"),
+    }
 }
 
 fn oid(material: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {

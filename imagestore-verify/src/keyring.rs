@@ -128,7 +128,7 @@ impl Keyring {
     }
 
     /// The certificates of both keyrings. Where both hold one, the copy in `self` rules, and the
-    /// other can only add revocations to it (V23). A key that is blacklisted in either stays so;
+    /// other can only add revocations to it (V23). A key that is blacklisted in one copy stays so;
     /// a fingerprint that is pinned in either is pinned, for whoever made that keyring named it;
     /// and a subkey that either is narrowed to may sign, or any if one of them is not narrowed.
     ///
@@ -144,6 +144,28 @@ impl Keyring {
                 Some(ours) => ours.absorb(theirs),
                 None => anchors.push(theirs.clone()),
             }
+        }
+        Self::of(anchors)
+    }
+
+    /// The certificates of both keyrings, which are trusted alike: copies of one certificate are
+    /// merged, as in one file.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError::TooMany`] above 64 certificates, or 256 KiB for one.
+    pub fn merge(&self, other: &Self) -> Result<Self, VerifyError> {
+        let mut anchors = self.union(other)?.anchors.to_vec();
+        for anchor in &mut anchors {
+            let fingerprint = anchor.certificate.fingerprint();
+            let mut theirs = other.anchors.iter();
+            let Some(theirs) = theirs.find(|it| it.certificate.fingerprint() == fingerprint) else {
+                continue;
+            };
+            let mut certificate = (*anchor.certificate).clone();
+            certificate.merge(&theirs.certificate);
+            certificate.check_size()?;
+            anchor.certificate = Arc::new(certificate);
         }
         Self::of(anchors)
     }

@@ -5,7 +5,7 @@ use crate::{
     clock::{Utc, from_seconds},
     fingerprint::Fingerprint,
     keyring::{Anchor, Keyring},
-    policy::{Moment, Policy},
+    policy::{Beside, Moment, Policy},
     semantics,
 };
 
@@ -37,7 +37,7 @@ impl Keyring {
     /// The certificates, as a policy sees them at its time.
     #[must_use]
     pub fn certificates_under(&self, policy: &Policy) -> Vec<ListedCertificate> {
-        let moment = policy.moment();
+        let moment = policy.moment(Beside::Nothing);
         self.anchors
             .iter()
             .map(|anchor| listed(anchor, &moment))

@@ -36,6 +36,13 @@ enum Alive {
     Today,
 }
 
+/// What holds for the data beside a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    Digest,
+    Nothing,
+}
+
 /// A policy at one moment: every check of a run sees the same clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Moment {
@@ -44,6 +51,7 @@ pub(crate) struct Moment {
     pub(crate) signers: usize,
     pub(crate) alive_today: bool,
     pub(crate) text: bool,
+    pub(crate) beside: Beside,
     pub(crate) sha224: bool,
     pub(crate) old_sha1: bool,
     pub(crate) clock_behind: Option<Warning>,
@@ -105,10 +113,11 @@ impl Policy {
     }
 
     /// Accepts text signatures (type 0x01) over data whose line endings are those that were
-    /// signed or a single `\n` each.
+    /// signed or a single `\n` each, where a digest [is checked as
+    /// well](crate::StreamingCheck::with_digest).
     ///
-    /// Lost: line endings may be changed on the way, so the same signature fits files with
-    /// different digests. Pin the digest as well.
+    /// Lost: the signature alone fits files with other line endings, which have other digests; what
+    /// is believed rests on the digest, and on whoever gave it.
     #[must_use]
     pub fn with_text_signatures(mut self) -> Self {
         self.text = true;
@@ -136,19 +145,21 @@ impl Policy {
         self
     }
 
-    pub(crate) fn moment(&self) -> Moment {
+    pub(crate) fn moment(&self, beside: Beside) -> Moment {
         let clock = self.at.unwrap_or_else(SystemTime::now);
         // A caller who names the time may name any; the system clock cannot be before this code.
         let built = self.at.is_none().then(|| from_seconds(WRITTEN));
         let floor = [self.floor, built].into_iter().flatten().max();
         let now = floor.map_or(clock, |floor| floor.max(clock));
-        let behind = floor.filter(|floor| clock + DAY < *floor);
+        let behind =
+            floor.filter(|floor| floor.duration_since(clock).is_ok_and(|behind| behind > DAY));
         Moment {
             now: u64::try_from(seconds(now)).unwrap_or(0),
             skew: self.skew.as_secs(),
             signers: self.signers,
             alive_today: self.alive == Alive::Today,
             text: self.text,
+            beside,
             sha224: self.sha224,
             old_sha1: self.old_sha1,
             clock_behind: behind.map(|floor| Warning::ClockBehind { clock, floor }),

@@ -215,6 +215,9 @@ pub enum Reason {
         /// When it had to be alive.
         at: SystemTime,
     },
+    /// V9: a text signature and no digest.
+    #[error("a text signature lets line endings change; give the digest as well")]
+    TextAlone,
     /// V28: the key was revoked.
     #[error("the key was revoked at {} ({why})", Utc(*.revoked))]
     KeyRevoked {
@@ -244,6 +247,15 @@ pub enum Reason {
     /// V30: self-signatures with SHA-1 only.
     #[error("the key is bound by SHA-1 only; pin it by its full fingerprint if you trust it")]
     LegacySelfSignature,
+    /// V30: a weak self-signature from after its time.
+    #[error(
+        "the key is bound by SHA-1 only, of {}; only such of before 2020 do no harm",
+        Utc(*.made)
+    )]
+    YoungLegacySelfSignature {
+        /// When it was made.
+        made: SystemTime,
+    },
     /// V27: the subkey is not bound to its primary key.
     #[error("the subkey has no valid binding by its primary key")]
     Unbound,

@@ -9,7 +9,7 @@ use crate::{
     subpacket::{self, Subpacket, id},
 };
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SignaturePacket {
     pub(crate) version: u8,
     pub(crate) kind: u8,
@@ -36,6 +36,16 @@ pub(crate) enum Issuer {
 
 impl SignaturePacket {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Reason> {
+        let packet = Self::parse_alone(body)?;
+        let embedded = packet.embedded();
+        if embedded.map(|inner| inner.holds_signatures()).any(|it| it) {
+            return Err(broken("an embedded signature holds another one"));
+        }
+        Ok(packet)
+    }
+
+    /// The same, without looking at what is embedded.
+    fn parse_alone(body: &[u8]) -> Result<Self, Reason> {
         if body.len() > MAX_PACKET {
             return Err(broken("it is longer than 8 KiB"));
         }
@@ -82,14 +92,10 @@ impl SignaturePacket {
         Ok(packet)
     }
 
-    /// A signature inside a signature; it may hold none itself.
-    fn parse_embedded(body: &[u8]) -> Result<Self, Reason> {
-        let packet = Self::parse(body)?;
-        let mut all = packet.hashed.iter().chain(&packet.unhashed);
-        if all.any(|subpacket| subpacket.id == id::EMBEDDED_SIGNATURE) {
-            return Err(broken("an embedded signature holds another one"));
-        }
-        Ok(packet)
+    /// About how many bytes the packet has.
+    pub(crate) fn size(&self) -> usize {
+        let bodies = self.unhashed.iter().map(|subpacket| subpacket.body.len());
+        self.covered.len() + self.salt.len() + self.value.len() + bodies.sum::<usize>()
     }
 
     pub(crate) fn hash(&self) -> Result<HashAlgorithm, Reason> {
@@ -143,7 +149,12 @@ impl SignaturePacket {
     pub(crate) fn embedded(&self) -> impl Iterator<Item = Self> {
         let all = self.hashed.iter().chain(&self.unhashed);
         let bodies = all.filter(|subpacket| subpacket.id == id::EMBEDDED_SIGNATURE);
-        bodies.filter_map(|subpacket| Self::parse_embedded(&subpacket.body).ok())
+        bodies.filter_map(|subpacket| Self::parse_alone(&subpacket.body).ok())
+    }
+
+    fn holds_signatures(&self) -> bool {
+        let mut all = self.hashed.iter().chain(&self.unhashed);
+        all.any(|subpacket| subpacket.id == id::EMBEDDED_SIGNATURE)
     }
 
     pub(crate) fn has_hashed(&self, id: u8) -> bool {

@@ -5,6 +5,7 @@
 //! Sign where nobody measures, or use Ed25519.
 
 use std::{
+    cmp::Reverse,
     fmt,
     io::{self, Read},
     time::SystemTime,
@@ -16,7 +17,10 @@ use crate::{
     clock::seconds,
     error::VerifyError,
     fingerprint::Fingerprint,
+    key_packet::KeyPacket,
     keyring::Keyring,
+    policy::{Beside, Policy},
+    semantics::may_sign_at,
 };
 
 /// A secret key that signs. `Debug` shows its fingerprint only.
@@ -42,7 +46,8 @@ impl SigningKey {
 
     /// Reads a secret key, armored or binary, as `gpg --export-secret-keys` writes it.
     ///
-    /// It signs with the newest subkey that may sign, else with the primary key.
+    /// It signs with the newest subkey that may sign today and whose secret half is there, else with
+    /// the primary key; where none may today, with one that once might.
     ///
     /// # Errors
     ///
@@ -52,20 +57,27 @@ impl SigningKey {
         let mut secret = Secret::parse(bytes, passphrase).map_err(SigningError::NoSecretKey)?;
         let certificate = secret.public().map_err(SigningError::NoSecretKey)?;
         let keyring = Keyring::from_bytes(certificate.as_bytes())?;
-        let candidates = signing_keys(&keyring);
-        if !candidates
-            .iter()
-            .any(|candidate| secret.select(candidate.as_bytes()))
-        {
-            return Err(SigningError::NoSigningKey);
+        let mut refused = None;
+        let mut candidates = signing_keys(&keyring).into_iter();
+        // A trial now, so that a wrong passphrase is found here and signing cannot fail later. The
+        // secret half of a key may be elsewhere, on a card: then an older one has to do.
+        let usable = candidates.any(|candidate| {
+            secret.select(candidate.as_bytes())
+                && match secret.sign(io::empty(), 0) {
+                    Ok(_) => true,
+                    Err(cause) => {
+                        refused.get_or_insert(cause);
+                        false
+                    }
+                }
+        });
+        if !usable {
+            return Err(match (refused, passphrase) {
+                (Some(cause), Some(_)) => SigningError::WrongPassphrase(cause),
+                (Some(cause), None) => SigningError::Locked(cause),
+                (None, _) => SigningError::NoSigningKey,
+            });
         }
-        // A trial now, so that a wrong passphrase is found here and signing cannot fail later.
-        secret
-            .sign(io::empty(), 0)
-            .map_err(|cause| match passphrase {
-                Some(_) => SigningError::WrongPassphrase(cause),
-                None => SigningError::Locked(cause),
-            })?;
         let armored = secret.secret().map_err(SigningError::NoSecretKey)?;
         let fingerprint = keyring.fingerprints()[0];
         Ok(Self {
@@ -186,9 +198,10 @@ pub enum SigningError {
     WrongPassphrase(#[source] Failure),
 }
 
-/// The keys that may sign, subkeys first, the newest first.
+/// The keys that may sign, those first that may today; of them subkeys first, the newest first.
 fn signing_keys(keyring: &Keyring) -> Vec<Fingerprint> {
-    let certificate = &keyring.anchors[0].certificate;
+    let anchor = &keyring.anchors[0];
+    let certificate = &anchor.certificate;
     let bindings = certificate
         .bindings
         .get_or_init(|| Bindings::of(certificate));
@@ -201,23 +214,20 @@ fn signing_keys(keyring: &Keyring) -> Vec<Fingerprint> {
                 .iter()
                 .any(|binding| !binding.confirmed.is_empty())
         })
-        .map(|(subkey, _)| (subkey.key.created, subkey.key.fingerprint))
+        .map(|(subkey, _)| &subkey.key)
         .collect();
-    found.sort_unstable_by(|one, other| other.cmp(one));
-    let mut found: Vec<_> = found
-        .into_iter()
-        .map(|(_, fingerprint)| fingerprint)
-        .collect();
-    let said = bindings
-        .direct
-        .iter()
-        .chain(&bindings.certified)
-        .chain(&bindings.legacy);
+    found.sort_by_key(|key| Reverse(key.created));
+    let said = bindings.granting.all().chain(bindings.restricting.all());
     let flags: Vec<_> = said.filter_map(|binding| binding.flags).collect();
     if flags.is_empty() || flags.iter().any(|flags| flags & FLAG_SIGN != 0) {
-        found.push(*certificate.fingerprint());
+        found.push(&certificate.primary);
     }
-    found
+    found.retain(|key| key.check_strength().is_ok());
+    let moment = Policy::default().moment(Beside::Nothing);
+    let today =
+        |key: &&KeyPacket| may_sign_at(anchor, &key.fingerprint, moment.now, &moment).is_ok();
+    found.sort_by_key(|key| !today(key));
+    found.into_iter().map(|key| key.fingerprint).collect()
 }
 
 /// OpenPGP counts seconds in 32 bits; what does not fit is the nearest that does.

@@ -21,8 +21,12 @@ use crate::{
 #[derive(Debug)]
 pub struct Spool {
     files: Vec<File>,
+    /// How many bytes each file but the current one has.
+    lengths: Vec<u64>,
     length: u64,
     check: RunningCheck,
+    /// To which lengths it went back, in order.
+    rewinds: Vec<u64>,
     identity: Arc<()>,
 }
 
@@ -36,6 +40,7 @@ pub struct Checkpoint {
     hashes: Hashes,
     files: usize,
     length: u64,
+    rewinds: usize,
     identity: Arc<()>,
 }
 
@@ -59,9 +64,7 @@ impl Spool {
     pub fn new(file: File, check: StreamingCheck) -> Self {
         Self {
             files: vec![file],
-            length: 0,
-            check: check.begin(),
-            identity: Arc::new(()),
+            ..Self::empty(check)
         }
     }
 
@@ -71,12 +74,7 @@ impl Spool {
     ///
     /// When the file cannot be read.
     pub fn resume(file: File, check: StreamingCheck) -> io::Result<Self> {
-        let mut spool = Self {
-            files: Vec::new(),
-            length: 0,
-            check: check.begin(),
-            identity: Arc::new(()),
-        };
+        let mut spool = Self::empty(check);
         spool.resume_next(file)?;
         Ok(spool)
     }
@@ -88,7 +86,7 @@ impl Spool {
     /// When the file cannot be read. The spool is of no use after that.
     pub fn resume_next(&mut self, mut file: File) -> io::Result<()> {
         file.seek(SeekFrom::Start(0))?;
-        self.length = 0;
+        self.begin_file();
         let mut buffer = vec![0; BUFFER];
         loop {
             match file.read(&mut buffer) {
@@ -127,6 +125,7 @@ impl Spool {
             hashes: self.check.save(),
             files: self.files.len(),
             length: self.length,
+            rewinds: self.rewinds.len(),
             identity: Arc::clone(&self.identity),
         }
     }
@@ -136,12 +135,17 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] for a checkpoint of another spool or another file; else
-    /// when the file cannot be cut. The spool is of no use after that.
+    /// [`io::ErrorKind::InvalidInput`] for a checkpoint of another spool or another file, or of
+    /// bytes that were cut off since it was taken; else when the file cannot be cut. The spool is of no use after that.
     pub fn rewind(&mut self, checkpoint: &Checkpoint) -> io::Result<()> {
         let same = Arc::ptr_eq(&self.identity, &checkpoint.identity);
-        if !same || self.files.len() != checkpoint.files || self.length < checkpoint.length {
-            let wrong = "the checkpoint is not of the current file of this spool";
+        let mut since = self.rewinds.iter().skip(checkpoint.rewinds);
+        if !same
+            || self.files.len() != checkpoint.files
+            || self.length < checkpoint.length
+            || since.any(|length| *length < checkpoint.length)
+        {
+            let wrong = "the checkpoint is not of the bytes that are in this spool";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
         }
         if let Some(file) = self.files.last_mut() {
@@ -149,6 +153,7 @@ impl Spool {
             file.seek(SeekFrom::Start(checkpoint.length))?;
         }
         self.length = checkpoint.length;
+        self.rewinds.push(checkpoint.length);
         self.check.restore(&checkpoint.hashes);
         Ok(())
     }
@@ -167,8 +172,8 @@ impl Spool {
 
     /// Goes on in another empty file. The check is over all files, one after the other.
     pub fn next_file(&mut self, file: File) {
+        self.begin_file();
         self.files.push(file);
-        self.length = 0;
     }
 
     /// Brings the bytes of all files to the disk.
@@ -184,16 +189,46 @@ impl Spool {
     ///
     /// # Errors
     ///
-    /// What does not hold. The files are closed then; the caller deletes them.
-    pub fn finish(self) -> Result<Verified<Vec<File>>, VerifyError> {
+    /// What does not hold, also that a file holds more or less than was written to it. The files
+    /// are closed then; the caller deletes them.
+    pub fn finish(mut self) -> Result<Verified<Vec<File>>, VerifyError> {
+        self.begin_file();
         let Self {
-            mut files, check, ..
+            mut files,
+            lengths,
+            check,
+            ..
         } = self;
         let proofs = check.finish()?;
-        for file in &mut files {
+        for (file, length) in files.iter_mut().zip(lengths) {
+            let found = file.metadata()?.len();
+            if found != length {
+                let wrong = format!("{length} bytes were written to a file that has {found}");
+                return Err(io::Error::new(io::ErrorKind::InvalidData, wrong).into());
+            }
             file.seek(SeekFrom::Start(0))?;
         }
         Ok(Verified::proven(files, proofs))
+    }
+
+    fn empty(check: StreamingCheck) -> Self {
+        Self {
+            files: Vec::new(),
+            lengths: Vec::new(),
+            length: 0,
+            check: check.begin(),
+            rewinds: Vec::new(),
+            identity: Arc::new(()),
+        }
+    }
+
+    /// Notes how long the file is that was written until now.
+    fn begin_file(&mut self) {
+        if !self.files.is_empty() {
+            self.lengths.push(self.length);
+            self.rewinds.clear();
+        }
+        self.length = 0;
     }
 }
 

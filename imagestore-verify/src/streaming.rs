@@ -3,6 +3,7 @@ use sha2::Digest as _;
 use crate::{
     digest::Sha256,
     error::VerifyError,
+    policy::Beside,
     proof::{Channel, Proof},
     signature::DetachedSignature,
     unverified::Unverified,
@@ -75,11 +76,22 @@ impl StreamingCheck {
         if self.is_empty() {
             return Err(VerifyError::NothingToCheck);
         }
+        let beside = self.beside();
         let mut signatures = self.signatures.iter();
-        signatures.try_for_each(|signed| signed.verifier.check_beforehand(&signed.signature))
+        signatures
+            .try_for_each(|signed| signed.verifier.judge_beforehand(&signed.signature, beside))
+    }
+
+    fn beside(&self) -> Beside {
+        if self.digests.is_empty() {
+            Beside::Nothing
+        } else {
+            Beside::Digest
+        }
     }
 
     pub(crate) fn begin(self) -> RunningCheck {
+        let beside = self.beside();
         let sha256 = (!self.digests.is_empty()).then(sha2::Sha256::new);
         RunningCheck {
             sha256,
@@ -87,7 +99,7 @@ impl StreamingCheck {
             signatures: self
                 .signatures
                 .iter()
-                .map(|signed| signed.verifier.begin(&signed.signature))
+                .map(|signed| signed.verifier.begin(&signed.signature, beside))
                 .collect(),
             channels: self.channels,
         }

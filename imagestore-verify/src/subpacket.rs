@@ -1,7 +1,7 @@
 //! The subpackets of a signature: split here, given their meaning in `signature_packet`.
 
 /// One subpacket.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Subpacket {
     pub(crate) critical: bool,
     pub(crate) id: u8,

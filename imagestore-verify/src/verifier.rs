@@ -9,7 +9,7 @@ use crate::{
     hash::{HashAlgorithm, Hasher},
     key_packet::KeyPacket,
     keyring::{Anchor, Keyring},
-    policy::{Moment, Policy},
+    policy::{Beside, Moment, Policy},
     proof::{Proof, SignatureProof},
     reason::Reason,
     semantics::{self, Claim},
@@ -48,7 +48,7 @@ impl Verifier {
         data: Unverified<Bytes>,
         signature: &DetachedSignature,
     ) -> Result<Verified<Bytes>, VerifyError> {
-        let mut check = self.begin(signature);
+        let mut check = self.begin(signature, Beside::Nothing);
         if let Some(error) = check.hopeless() {
             return Err(error);
         }
@@ -64,7 +64,15 @@ impl Verifier {
     ///
     /// As [`check`](Self::check), when no signature can become good whatever the data is.
     pub fn check_beforehand(&self, signature: &DetachedSignature) -> Result<(), VerifyError> {
-        let mut check = self.begin(signature);
+        self.judge_beforehand(signature, Beside::Nothing)
+    }
+
+    pub(crate) fn judge_beforehand(
+        &self,
+        signature: &DetachedSignature,
+        beside: Beside,
+    ) -> Result<(), VerifyError> {
+        let mut check = self.begin(signature, beside);
         check.judge_keys();
         check.hopeless().map_or(Ok(()), Err)
     }
@@ -77,9 +85,9 @@ impl Verifier {
         }
     }
 
-    pub(crate) fn begin(&self, signature: &DetachedSignature) -> SignatureCheck {
+    pub(crate) fn begin(&self, signature: &DetachedSignature, beside: Beside) -> SignatureCheck {
         let mut check = SignatureCheck {
-            moment: self.policy.moment(),
+            moment: self.policy.moment(beside),
             candidates: Vec::new(),
             refused: Vec::new(),
             lanes: Vec::new(),
@@ -299,8 +307,7 @@ impl Candidate {
         semantics::judge_key(&self.anchor, key, self.claim.created, moment)
     }
 
-    /// V7: the one signature over the data comes before the many of a certificate, so a file of
-    /// forged signatures never makes anyone look at those.
+    /// V7: the one signature over the data comes before the many of a certificate.
     fn check(&self, lane: &Lane, moment: &Moment) -> Result<SignatureProof, VerifyError> {
         let signed_at = from_seconds(self.claim.created);
         let bad = |reason| VerifyError::BadSignature {

@@ -33,6 +33,14 @@ pub enum Warning {
         /// When it expires.
         expires: SystemTime,
     },
+    /// The self-signature, binding or back-signature that makes the key usable expires within a
+    /// year.
+    ExpireSelfSignature {
+        /// The key.
+        key: Fingerprint,
+        /// When it expires.
+        expires: SystemTime,
+    },
     /// The key is only bound to itself by SHA-1; it is used because it is pinned.
     LegacySelfSignature {
         /// The key.
@@ -40,6 +48,11 @@ pub enum Warning {
     },
     /// The signature names its issuer by a key id only.
     NameKeyIdOnly,
+    /// The key has no self-signature in force; it is used because it is pinned.
+    NoSelfSignature {
+        /// The key.
+        key: Fingerprint,
+    },
     /// The key is not alive any more, but was when it signed; the policy asks for no more.
     OutlivedKey {
         /// The key.
@@ -95,9 +108,18 @@ impl fmt::Display for Warning {
             Self::ExpireSignature { expires } => {
                 write!(formatter, "the signature expires at {}", Utc(*expires))
             }
+            Self::ExpireSelfSignature { key, expires } => write!(
+                formatter,
+                "what binds key {key} expires at {}",
+                Utc(*expires)
+            ),
             Self::LegacySelfSignature { key } => write!(
                 formatter,
                 "key {key} is bound by SHA-1 only and believed because it is pinned"
+            ),
+            Self::NoSelfSignature { key } => write!(
+                formatter,
+                "key {key} has no self-signature in force and is believed because it is pinned"
             ),
             Self::NameKeyIdOnly => {
                 formatter.write_str("the signature names its issuer by a key id only")

@@ -16,7 +16,7 @@ pub(crate) fn keyring(entries: &[String], base: &Path) -> Result<Option<Keyring>
             Err(_) => key_file(&base.join(entry))?,
         };
         all = Some(match all {
-            Some(others) => others.union(&keys).map_err(|error| {
+            Some(others) => others.merge(&keys).map_err(|error| {
                 Error::new(ErrorKind::InvalidConfig, "more keys than a remote may have")
                     .with_subject(format_args!("`{entry}`"))
                     .with_source(error)

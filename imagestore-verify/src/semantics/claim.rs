@@ -8,7 +8,7 @@ use crate::{
     hash::HashAlgorithm,
     key_packet::{KeyPacket, Material},
     keyring::Anchor,
-    policy::Moment,
+    policy::{Beside, Moment},
     reason::Reason,
     signature_packet::{Issuer, SignaturePacket},
     subpacket::id,
@@ -36,7 +36,8 @@ pub(crate) fn read_claim(
 fn claim(signature: &SignaturePacket, moment: &Moment) -> Result<Claim, Reason> {
     match signature.kind {
         kind::DOCUMENT => {}
-        kind::TEXT if moment.text => {}
+        kind::TEXT if moment.text && moment.beside == Beside::Digest => {}
+        kind::TEXT if moment.text => return Err(Reason::TextAlone),
         found => return Err(Reason::Type { found }),
     }
     let created = signature.created()?;
@@ -87,7 +88,7 @@ pub(crate) fn judge_claim(
         let (found, key) = (signature.version, Some(key.version));
         return Err(malformed(Reason::Version { found, key }));
     }
-    if !same_algorithm(signature.key_algorithm, key.algorithm) {
+    if !key.is_of_algorithm(signature.key_algorithm) {
         let (found, key) = (signature.key_algorithm, key.algorithm);
         return Err(malformed(Reason::OtherAlgorithm { found, key }));
     }
@@ -187,11 +188,6 @@ pub(crate) fn warn(
         _ => {}
     }
     warnings
-}
-
-/// RSA has two numbers in the registry, one of them for signing only.
-fn same_algorithm(signature: u8, key: u8) -> bool {
-    signature == key || matches!((signature, key), (1, 3) | (3, 1))
 }
 
 // 2029-01-01: a year before RSA with 2048 bits is given up.

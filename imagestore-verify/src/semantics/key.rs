@@ -81,10 +81,11 @@ fn may_sign(
     let rules = self_signatures(anchor, bindings, &when, warnings)?;
     for rule in &rules {
         when.judge_expiry(primary, rule, warnings)?;
+        when.warn_of_lapse(&primary.fingerprint, rule.expires, warnings);
     }
     let mut subkeys = certificate.subkeys.iter().zip(&bindings.subkeys);
     if *key == primary.fingerprint {
-        return primary_may_sign(primary, &rules, bindings, &when);
+        return primary_may_sign(primary, &rules, bindings);
     }
     let Some((subkey, bound)) = subkeys.find(|(subkey, _)| subkey.key.fingerprint == *key) else {
         return Err(Reason::Unbound);
@@ -98,9 +99,12 @@ fn may_sign(
         return Err(Reason::KeyFlags);
     }
     let mut confirmed = binding.confirmed.iter();
-    if !confirmed.any(|said| when.is_in_force(said.created, said.expires)) {
+    let Some(confirmed) = confirmed.find(|said| when.is_in_force(said.created, said.expires))
+    else {
         return Err(Reason::NoBackSignature);
-    }
+    };
+    let lapses = binding.expires.into_iter().chain(confirmed.expires).min();
+    when.warn_of_lapse(key, lapses, warnings);
     if binding.created > signed {
         let bound = from_seconds(binding.created);
         warnings.push(Warning::BindYounger { key: *key, bound });
@@ -108,7 +112,8 @@ fn may_sign(
     Ok(())
 }
 
-/// The self-signatures that speak for the primary key: the newest of each kind (V24, V30).
+/// The self-signatures that speak for the primary key, and those that only restrict it: the newest
+/// of each kind (V24, V30).
 fn self_signatures<'a>(
     anchor: &Anchor,
     bindings: &'a Bindings,
@@ -116,28 +121,49 @@ fn self_signatures<'a>(
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<&'a Binding>, Reason> {
     let primary = &anchor.certificate.primary;
-    let direct = when.newest(&bindings.direct, primary);
-    let certified = when.newest(&bindings.certified, primary);
-    if primary.version == 6 && direct.is_none() {
+    let (granting, restricting) = (&bindings.granting, &bindings.restricting);
+    let kinds = [
+        (&granting.direct, &restricting.direct),
+        (&granting.certified, &restricting.certified),
+    ];
+    let mut rules = Vec::new();
+    for (granting, restricting) in kinds {
+        let granted = when.newest(granting, primary);
+        let since = granted.map_or(0, |granted| granted.created);
+        // A weak digest grants nothing, so what it signs may as well be forged: it can only
+        // restrict, and only where no newer strong one speaks.
+        let weak = restricting.iter().filter(|binding| !binding.strong);
+        let newer = when
+            .newest(weak, primary)
+            .filter(|weak| weak.created > since);
+        rules.extend(granted);
+        rules.extend(newer);
+    }
+    if primary.version == 6 && when.newest(&granting.direct, primary).is_none() {
         return Err(Reason::NoDirectKeySignature);
     }
-    let mut rules: Vec<_> = direct.into_iter().chain(certified).collect();
-    let legacy = when.newest(&bindings.legacy, primary);
-    if rules.is_empty() {
-        if !anchor.pinned {
-            return Err(match legacy {
-                Some(_) => Reason::LegacySelfSignature,
-                None => Reason::NoSelfSignature,
-            });
-        }
-        warnings.push(Warning::LegacySelfSignature {
-            key: primary.fingerprint,
+    if rules.iter().any(|rule| rule.strong) {
+        return Ok(rules);
+    }
+    if !anchor.pinned {
+        return Err(match rules.is_empty() {
+            true => Reason::NoSelfSignature,
+            false => Reason::LegacySelfSignature,
         });
     }
-    // A SHA-1 self-signature grants nothing, so it may as well be forged: it can only restrict,
-    // and only where no newer strong one speaks.
-    let newest = rules.iter().map(|rule| rule.created).max().unwrap_or(0);
-    rules.extend(legacy.filter(|legacy| legacy.created > newest));
+    if let Some(young) = rules.iter().find(|rule| rule.created >= LEGACY_END) {
+        let made = from_seconds(young.created);
+        return Err(Reason::YoungLegacySelfSignature { made });
+    }
+    // The pinned fingerprint stands for the key, so nobody else's word is needed. Its own still
+    // counts against it, also where it lapsed or was taken back.
+    let key = primary.fingerprint;
+    if rules.is_empty() {
+        warnings.push(Warning::NoSelfSignature { key });
+        rules.extend(when.latest(granting.all().chain(restricting.all()), primary));
+    } else {
+        warnings.push(Warning::LegacySelfSignature { key });
+    }
     Ok(rules)
 }
 
@@ -145,7 +171,6 @@ fn primary_may_sign(
     primary: &KeyPacket,
     rules: &[&Binding],
     bindings: &Bindings,
-    when: &When<'_>,
 ) -> Result<(), Reason> {
     let flags: Vec<u8> = rules.iter().filter_map(|rule| rule.flags).collect();
     if !flags.is_empty() {
@@ -153,12 +178,8 @@ fn primary_may_sign(
         return allowed.then_some(()).ok_or(Reason::KeyFlags);
     }
     // V26: old keys say nothing about their use; then a signing subkey says the primary does not.
-    let signs = |binding: &Binding| {
-        binding.flags.is_some_and(|flags| flags & FLAG_SIGN != 0)
-            && when.is_in_force(binding.created, binding.expires)
-    };
-    let mut bound = bindings.subkeys.iter().flat_map(|subkey| &subkey.bindings);
-    if primary.version == 6 || bound.any(signs) {
+    let mut subkeys = bindings.subkeys.iter();
+    if primary.version == 6 || subkeys.any(|subkey| subkey.meant_to_sign) {
         return Err(Reason::KeyFlags);
     }
     Ok(())
@@ -187,14 +208,37 @@ impl When<'_> {
 
     /// V24: the most recent one that is in force; of two of one second, the one that expires
     /// first.
-    fn newest<'b>(&self, bindings: &'b [Binding], key: &KeyPacket) -> Option<&'b Binding> {
-        let in_force = bindings.iter().filter(|binding| {
-            binding.created >= key.created && self.is_in_force(binding.created, binding.expires)
-        });
-        in_force.max_by_key(|binding| {
+    fn newest<'b>(
+        &self,
+        bindings: impl IntoIterator<Item = &'b Binding>,
+        key: &KeyPacket,
+    ) -> Option<&'b Binding> {
+        let bindings = bindings.into_iter();
+        self.latest(
+            bindings.filter(|binding| self.is_in_force(binding.created, binding.expires)),
+            key,
+        )
+    }
+
+    /// The most recent one, in force or not.
+    fn latest<'b>(
+        &self,
+        bindings: impl Iterator<Item = &'b Binding>,
+        key: &KeyPacket,
+    ) -> Option<&'b Binding> {
+        let own = bindings.filter(|binding| binding.created >= key.created);
+        own.max_by_key(|binding| {
             let lasts = binding.key_expires.unwrap_or(u64::MAX);
             (binding.created, std::cmp::Reverse(lasts))
         })
+    }
+
+    /// V31: what has to be renewed within a year for the key to stay usable.
+    fn warn_of_lapse(&self, key: &Fingerprint, expires: Option<u64>, warnings: &mut Vec<Warning>) {
+        if let Some(expires) = expires.filter(|expires| *expires <= self.moment.now + YEAR) {
+            let (key, expires) = (*key, from_seconds(expires));
+            warnings.push(Warning::ExpireSelfSignature { key, expires });
+        }
     }
 
     fn judge_expiry(
@@ -269,3 +313,6 @@ impl When<'_> {
         Ok(())
     }
 }
+
+// The first second of 2020: SHA-1 chosen-prefix collisions were shown in January 2020.
+const LEGACY_END: u64 = 1_577_836_800;

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::Path,
     process::Command,
+    thread,
     time::{Duration, SystemTime},
 };
 
@@ -139,6 +140,36 @@ fn keys_of_gnupg_sign_here_with_their_passphrase_and_their_subkey() -> Outcome {
         .check(Unverified::new(Bytes::from("data")), &signature)?;
     let shown = checked.proofs()[0].to_string();
     assert!(shown.contains("(subkey "), "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_subkey_that_expired_gives_way_to_an_older_one() -> Outcome {
+    if !has("gpg") {
+        return Ok(());
+    }
+    let home = home()?;
+    let unlocked = ["--passphrase", ""];
+    let run = |arguments: &[&str]| gpg(home.path(), &[&unlocked[..], arguments].concat());
+    run(&["--quick-generate-key", "two", "ed25519", "cert", "never"])?;
+    let listed = String::from_utf8(run(&["--with-colons", "--list-keys", "two"])?)?;
+    let primary = listed
+        .lines()
+        .find_map(|line| line.strip_prefix("fpr:::::::::")?.strip_suffix(':'))
+        .ok_or("a fingerprint")?;
+    run(&["--quick-add-key", primary, "ed25519", "sign", "never"])?;
+    thread::sleep(Duration::from_millis(1_100));
+    run(&["--quick-add-key", primary, "ed25519", "sign", "seconds=1"])?;
+    thread::sleep(Duration::from_millis(2_100));
+    let secret = run(&["--export-secret-keys", "two"])?;
+    end(home.path());
+
+    let key = SigningKey::from_bytes(&secret, None)?;
+    let asc = key.sign_detached(b"data", SystemTime::now());
+    let signature = DetachedSignature::parse(&Unverified::new(Bytes::from(asc)))?;
+    let keyring = Keyring::from_bytes(key.certificate().as_bytes())?;
+    let data = Unverified::new(Bytes::from_static(b"data"));
+    Verifier::new(keyring, Policy::default()).check(data, &signature)?;
     Ok(())
 }
 

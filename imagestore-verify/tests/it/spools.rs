@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fs::File,
-    io::{Read as _, Seek as _},
+    io::{Read as _, Seek as _, Write as _},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -61,11 +61,53 @@ fn a_checkpoint_of_another_spool_is_refused() -> Result<(), Box<dyn Error>> {
     let error = other.rewind(&one.checkpoint()).expect_err("another spool");
     assert_eq!(
         error.to_string(),
-        "the checkpoint is not of the current file of this spool"
+        "the checkpoint is not of the bytes that are in this spool"
     );
     let first = other.checkpoint();
     other.next_file(tempfile::tempfile()?);
     assert!(other.rewind(&first).is_err(), "another file");
+    Ok(())
+}
+
+#[test]
+fn a_checkpoint_of_bytes_that_were_cut_off_is_refused() -> Result<(), Box<dyn Error>> {
+    let mut spool = Spool::new(tempfile::tempfile()?, signed(b"good data")?);
+    spool.write(&unverified(b"good "))?;
+    let first = spool.checkpoint();
+    spool.write(&unverified(b"data"))?;
+    let second = spool.checkpoint();
+    spool.rewind(&second)?;
+    spool.rewind(&first)?;
+    spool.write(&unverified(b"evil!"))?;
+    let error = spool.rewind(&second).expect_err("its bytes are gone");
+    assert_eq!(
+        error.to_string(),
+        "the checkpoint is not of the bytes that are in this spool"
+    );
+    spool.rewind(&first)?;
+    spool.write(&unverified(b"data"))?;
+    let third = spool.checkpoint();
+    spool.write(&unverified(b"more"))?;
+    spool.rewind(&third)?;
+    let mut files = spool.finish()?.into_inner();
+    assert_eq!(text(&mut files[0])?, "good data");
+    Ok(())
+}
+
+#[test]
+fn a_file_with_bytes_that_were_not_written_here_is_refused() -> Result<(), Box<dyn Error>> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(b"one and more")?;
+    file.rewind()?;
+    let check = StreamingCheck::new().with_digest(Sha256::of(b"one"));
+    let mut spool = Spool::new(file, check);
+    spool.write(&unverified(b"one"))?;
+    let error = spool.finish().expect_err("a tail nobody has hashed");
+    assert!(matches!(error, VerifyError::Io(_)), "{error}");
+    assert_eq!(
+        error.source().map(ToString::to_string).as_deref(),
+        Some("3 bytes were written to a file that has 12")
+    );
     Ok(())
 }
 

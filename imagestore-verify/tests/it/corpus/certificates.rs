@@ -9,6 +9,7 @@ pub(crate) fn cases(keys: &Keys) -> Vec<Case> {
     let mut cases = super::self_signatures::self_signatures(keys);
     cases.extend(super::revocations::revocations(keys));
     cases.extend(super::subkeys::subkeys(keys));
+    cases.extend(super::hidden::hidden(keys));
     cases.extend(super::legacy::legacy());
     cases.extend(super::legacy::strength());
     cases.extend(super::keyrings::shapes(keys));

@@ -196,7 +196,7 @@ pub(super) fn subpackets(keys: &Keys) -> Vec<Case> {
     cases.push(with(
         "an embedded signature in an embedded one".into(),
         "V5",
-        "accept",
+        "malformed",
         signature,
     ));
     cases

@@ -23,6 +23,10 @@ fn armor_cases(keys: &Keys) -> Vec<Case> {
             asc.into(),
         )
     };
+    let mut bad = Sig::document(&keys.ed);
+    bad.flip_value = true;
+    let bad = String::from_utf8(armor(&bad.over(&keys.ed, DATA))).expect("ascii");
+    let padded = |length: usize| format!("{asc}{}", "\n".repeat(length - asc.len()));
     let sum = asc.lines().rev().nth(1).expect("the checksum").to_owned();
     let line = |from: &str, to: &str| asc.replacen(from, to, 1);
     let end = "-----END PGP SIGNATURE-----";
@@ -152,12 +156,9 @@ AAAA"
             "malformed",
             asc.replace("SIGNATURE", "signature"),
         ),
-        with(
-            "65 KiB",
-            "V2",
-            "too many",
-            format!("{asc}{}", "\n".repeat(65 * 1024)),
-        ),
+        with("64 KiB", "V2", "accept", padded(65_536)),
+        with("64 KiB and a byte", "V2", "too many", padded(65_537)),
+        with("two blocks, the first bad", "V3", "malformed", bad + &asc),
     ];
     for label in [
         "MESSAGE",

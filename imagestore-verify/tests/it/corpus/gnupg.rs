@@ -310,6 +310,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
     let text = home.sign("rsa2048", &["--textmode"]);
     let allowed = Policy::default().with_text_signatures();
-    cases.push(Case::new("gpg: text mode, allowed", "V9", "accept", rsa, text).under(allowed));
+    let case = Case::new("gpg: text mode, allowed", "V9", "accept", rsa, text);
+    cases.push(case.under(allowed).beside_a_digest());
     cases
 }

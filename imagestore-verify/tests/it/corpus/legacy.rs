@@ -110,6 +110,18 @@ pub(super) fn legacy() -> Vec<Case> {
         )
         .under(archive.clone())
         .pinned(),
+        // Made to have the digest of other data. Nobody can sign the one without the other, so it is
+        // named for what it is whatever was signed.
+        Case::new(
+            "certificate: legacy, pinned, a collision of SHA1, old allowed",
+            "V17",
+            "weak",
+            certificate(&key, &[old(made)]),
+            aged.clone(),
+        )
+        .under(archive.clone())
+        .over(include_bytes!("../../data/sha-mbles-1.bin"))
+        .pinned(),
         Case::new(
             "certificate: legacy, not pinned, SHA1 over the data of 2015, old allowed",
             "V17",

@@ -7,6 +7,7 @@ mod certificates;
 mod claims;
 mod framing;
 mod gnupg;
+mod hidden;
 mod keyrings;
 mod legacy;
 mod oracles;
@@ -19,7 +20,8 @@ mod times;
 
 use bytes::Bytes;
 use imagestore_verify::{
-    DetachedSignature, Framing, Keyring, Policy, Unverified, Verifier, VerifyError,
+    DetachedSignature, Framing, Keyring, Policy, Sha256, Spool, StreamingCheck, Unverified,
+    Verifier, VerifyError,
 };
 
 use crate::forge::{self, Key, Kind, armor, now, plain};
@@ -38,6 +40,8 @@ pub(crate) struct Case {
     pub(crate) policy: Policy,
     pub(crate) framing: Framing,
     pub(crate) pin: bool,
+    /// Whether the digest of the data is checked as well.
+    pub(crate) digest: bool,
 }
 
 impl Case {
@@ -58,6 +62,7 @@ impl Case {
             policy: Policy::default(),
             framing: Framing::default(),
             pin: false,
+            digest: false,
         }
     }
 
@@ -76,6 +81,11 @@ impl Case {
         self
     }
 
+    pub(crate) fn beside_a_digest(mut self) -> Self {
+        self.digest = true;
+        self
+    }
+
     pub(crate) fn over(mut self, data: impl AsRef<[u8]>) -> Self {
         self.data = data.as_ref().to_vec();
         self
@@ -91,6 +101,15 @@ impl Case {
         let signature = DetachedSignature::parse_framed(&asc, self.framing)?;
         let verifier = Verifier::new(keyring, self.policy.clone());
         let data = Bytes::copy_from_slice(&self.data);
+        if self.digest {
+            let check = StreamingCheck::new()
+                .with_digest(Sha256::of(&data))
+                .with_signature(verifier, signature);
+            check.check_beforehand()?;
+            let mut spool = Spool::new(tempfile::tempfile()?, check);
+            spool.write(&Unverified::new(data))?;
+            return spool.finish().map(drop);
+        }
         verifier
             .check(Unverified::new(data.clone()), &signature)
             .map(|opened| {

@@ -27,7 +27,16 @@ pub(super) fn types(keys: &Keys) -> Vec<Case> {
         case(name, "V9", expected, key, &signed)
             .under(allowed.clone())
             .over(data)
+            .beside_a_digest()
     };
+    let alone = case(
+        "type: text, asked for alone",
+        "V9",
+        "malformed",
+        key,
+        &signed,
+    );
+    cases.push(alone.under(allowed.clone()).over(text));
     cases.push(with("allowed, CR LF", "accept", text));
     cases.push(with("allowed, LF", "accept", DATA));
     cases.push(with(
