@@ -6,15 +6,9 @@ use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
+use super::item::Kind;
 use crate::error::{At, PublishError};
 use crate::xz;
-
-/// What an image in one file is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Combined {
-    Container,
-    VirtualMachine,
-}
 
 /// Readers refuse metadata that are a link, are larger than this, or do not say when and for what they were made.
 pub(super) fn check_metadata(path: &Path) -> Result<(), PublishError> {
@@ -29,7 +23,7 @@ pub(super) fn check_metadata(path: &Path) -> Result<(), PublishError> {
 }
 
 /// Whether a tarball holds metadata and a root file system or a disk; and that it is whole.
-pub(super) fn check_combined(path: &Path) -> Result<Combined, PublishError> {
+pub(super) fn check_combined(path: &Path) -> Result<Kind, PublishError> {
     let mut archive = tar::Archive::new(unpacked(path)?);
     let (mut described, mut found) = (false, None);
     let broken = |source| PublishError::Archive {
@@ -43,9 +37,9 @@ pub(super) fn check_combined(path: &Path) -> Result<Combined, PublishError> {
             check_yaml(&mut entry, path)?;
             described = true;
         } else if name == b"rootfs" || name.starts_with(b"rootfs/") {
-            found = Some(Combined::Container);
+            found = Some(Kind::Container);
         } else if name == b"rootfs.img" && entry.header().entry_type().is_file() {
-            found.get_or_insert(Combined::VirtualMachine);
+            found.get_or_insert(Kind::VirtualMachine);
         }
     }
     io::copy(&mut archive.into_inner(), &mut io::sink()).map_err(broken)?;

@@ -65,20 +65,21 @@ impl ImageContents {
     }
 
     /// One more name of the image, such as `ubuntu/lts`.
+    ///
+    /// A name that moves from release to release is given to each new build of the image that is to have it: of several
+    /// images for one architecture that ask for a name, and are of one kind, container or virtual machine, the one whose
+    /// newest build is newer has it; of two builds of the same minute, the image whose name sorts last. The others are
+    /// listed without it, and have it again if they outlive the holder. `DIST/RELEASE/VARIANT`, and `DIST/RELEASE` of a
+    /// default variant, stay with the image they describe, whoever asks for them.
     #[must_use]
     pub fn with_alias(mut self, alias: impl Into<String>) -> Self {
         self.aliases.push(alias.into());
         self
     }
 
-    /// The names the image goes by: `DIST/RELEASE/VARIANT`, for the default variant also `DIST/RELEASE`, and those that
-    /// were given.
+    /// The names the image asks for: those that describe it, and those that were given.
     pub(super) fn names(&self, name: &ImageName) -> Result<Vec<String>, PublishError> {
-        let short = format!("{}/{}", name.distribution(), name.release());
-        let mut names = vec![format!("{short}/{}", name.variant())];
-        if name.variant() == "default" {
-            names.push(short);
-        }
+        let mut names = own_names(name);
         for alias in &self.aliases {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~+-@=".contains(&byte);
             let segment =
@@ -90,8 +91,23 @@ impl ImageContents {
                 names.push(alias.clone());
             }
         }
+        let length: usize = names.iter().map(|name| name.len() + 1).sum();
+        if length > MAX_NAMES {
+            let problem = "has more aliases than fit on a line that can be signed";
+            return Err(PublishError::field("an image", problem, name.to_string()));
+        }
         Ok(names)
     }
+}
+
+/// The names that describe an image: `DIST/RELEASE/VARIANT`, for the default variant also `DIST/RELEASE`.
+pub(super) fn own_names(name: &ImageName) -> Vec<String> {
+    let short = format!("{}/{}", name.distribution(), name.release());
+    let mut names = vec![format!("{short}/{}", name.variant())];
+    if name.variant() == "default" {
+        names.push(short);
+    }
+    names
 }
 
 /// Where the metadata of an image for LXD and Incus come from.
@@ -143,3 +159,5 @@ const MACHINES: [(&str, &str); 6] = [
     ("i386", "i686"),
     ("ppc64el", "ppc64le"),
 ];
+/// All names of an image are one value on one line.
+const MAX_NAMES: usize = 16 << 10;

@@ -3,6 +3,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::aliases::Withheld;
 use super::item::Item;
 use super::version::Version;
 use crate::build_id::BuildId;
@@ -12,10 +13,16 @@ use crate::tree::seconds;
 /// All versions that are listed, by image, the newest first.
 pub(super) type Listed = Vec<(ImageName, Vec<(BuildId, Version)>)>;
 
-/// The product file. One line without an end, so that it has the same bytes with a signature around it.
-pub(super) fn products(listed: &Listed, updated: SystemTime) -> Result<String, serde_json::Error> {
+/// The product file.
+pub(super) fn products(
+    listed: &Listed,
+    withheld: &Withheld<'_>,
+    updated: SystemTime,
+) -> Result<String, serde_json::Error> {
     let products = listed.iter().filter_map(|(name, versions)| {
         let (_, newest) = versions.first()?;
+        let aliases = newest.aliases.iter().map(String::as_str);
+        let aliases = aliases.filter(|alias| !withheld.is_withheld(name, alias));
         let serials: Vec<_> = versions
             .iter()
             .map(|(build, _)| build.to_string())
@@ -31,7 +38,7 @@ pub(super) fn products(listed: &Listed, updated: SystemTime) -> Result<String, s
             (build.to_string(), Versions { items })
         });
         let product = Product {
-            aliases: newest.aliases.join(","),
+            aliases: aliases.collect::<Vec<_>>().join(","),
             arch: name.architecture(),
             os: name.distribution(),
             release: name.release(),
@@ -41,7 +48,7 @@ pub(super) fn products(listed: &Listed, updated: SystemTime) -> Result<String, s
         };
         Some((key(name), product))
     });
-    serde_json::to_string(&Products {
+    text(&Products {
         content_id: CONTENT_ID,
         datatype: DATATYPE,
         format: FORMAT,
@@ -66,11 +73,18 @@ pub(super) fn index(
         products,
         updated: mail_date(updated),
     };
-    serde_json::to_string(&Index {
+    text(&Index {
         format: "index:1.0",
         index: BTreeMap::from([(CONTENT_ID, entry)]),
         updated: mail_date(updated),
     })
+}
+
+/// One value a line, so that no line grows with the tree: GnuPG calls clear-signed text with long lines badly signed.
+fn text(document: &impl Serialize) -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(document)?;
+    text.push('\n');
+    Ok(text)
 }
 
 fn key(name: &ImageName) -> String {

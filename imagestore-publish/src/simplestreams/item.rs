@@ -4,6 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::written::Written;
 
+/// What an image can be started as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Container,
+    VirtualMachine,
+}
+
 /// One item of a version.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 pub(super) struct Item {
@@ -32,6 +39,22 @@ impl Item {
         }
     }
 
+    /// What the image is that this item holds the data of; metadata and deltas hold none.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self.ftype.as_str() {
+            "root.tar.xz" | "squashfs" => Some(Kind::Container),
+            "disk-kvm.img" => Some(Kind::VirtualMachine),
+            "incus_combined.tar.gz" | "lxd_combined.tar.gz" => {
+                let found = self.fields.get(COMBINED_TYPE);
+                match found.is_some_and(|found| found == VIRTUAL_MACHINE) {
+                    true => Some(Kind::VirtualMachine),
+                    false => Some(Kind::Container),
+                }
+            }
+            _ => None,
+        }
+    }
+
     /// Names the digest a file has behind this metadata, under each of the names readers look for.
     pub(super) fn combine(&mut self, written: &Written, fields: &[&str]) {
         if let Some(combined) = written.combined() {
@@ -42,3 +65,6 @@ impl Item {
         }
     }
 }
+
+pub(super) const COMBINED_TYPE: &str = "combined_type";
+pub(super) const VIRTUAL_MACHINE: &str = "virtual-machine";

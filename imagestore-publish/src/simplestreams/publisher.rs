@@ -1,20 +1,22 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use imagestore_verify::signing::SigningKey;
 
+use super::aliases::Withheld;
 use super::contents::ImageContents;
 use super::documents::{self, Listed};
+use super::signing::sign_clear;
 use super::version::{Older, Version};
-use super::{delta, prune};
+use super::{delta, prune, steps};
 use crate::build_id::BuildId;
 use crate::error::{At, PublishError};
 use crate::image_name::ImageName;
 use crate::lxc_images::Skipped;
 use crate::lxc_images::index::{Builds, builds_of};
 use crate::pack::Packed;
-use crate::steps;
 use crate::tree::{Publication, Tree};
 
 /// Publishes versions to a simplestreams tree that LXD and Incus read.
@@ -139,7 +141,7 @@ impl<'a> SimplestreamsPublisher<'a> {
         };
         let place = folder.join(build.to_string());
         steps::rename(&partial, &place)?;
-        self.list(&mut tree, place, packed)
+        self.list(&mut tree, place, Some((name, packed)))
     }
 
     /// Writes the documents anew, without a new version.
@@ -178,7 +180,7 @@ impl<'a> SimplestreamsPublisher<'a> {
         &self,
         tree: &mut Tree,
         folder: PathBuf,
-        packed: Option<Packed>,
+        written: Option<(&ImageName, Option<Packed>)>,
     ) -> Result<PublishedVersion, PublishError> {
         let publication = self.next(tree)?;
         let (images, place, new) = (tree.path(IMAGES), tree.path(FOLDER), tree.path(NEW_FOLDER));
@@ -208,7 +210,8 @@ impl<'a> SimplestreamsPublisher<'a> {
             }
             listed.push((name.clone(), whole));
         }
-        self.write(&new, &listed, publication)?;
+        let withheld = Withheld::of_all(&listed);
+        self.write(&new, &listed, &withheld, publication)?;
         steps::replace_folder(&new, &place)?;
         let mut removed = Vec::new();
         for old in unlisted {
@@ -222,12 +225,15 @@ impl<'a> SimplestreamsPublisher<'a> {
             steps::remove_folder(&hidden)?;
             removed.push(old);
         }
+        let (name, packed) = written.unzip();
+        let withheld = name.map(|name| withheld.from(name));
         Ok(PublishedVersion {
             folder,
             updated_at: publication.at,
-            packed,
+            packed: packed.flatten(),
             removed,
             skipped,
+            withheld: withheld.unwrap_or_default(),
         })
     }
 
@@ -235,10 +241,11 @@ impl<'a> SimplestreamsPublisher<'a> {
         &self,
         folder: &Path,
         listed: &Listed,
+        withheld: &Withheld<'_>,
         publication: Publication,
     ) -> Result<(), PublishError> {
         let at = publication.at;
-        let products = documents::products(listed, at).at("write", folder)?;
+        let products = documents::products(listed, withheld, at).at("write", folder)?;
         let index = |ending| documents::index(listed, at, ending).at("write", folder);
         let plain = [("images", products.clone()), ("index", index("json")?)];
         for (name, text) in &plain {
@@ -253,7 +260,7 @@ impl<'a> SimplestreamsPublisher<'a> {
         if let Some(key) = self.key {
             for (name, text) in [("images", products), ("index", index("sjson")?)] {
                 let path = folder.join(format!("{name}.sjson"));
-                steps::write(&path, key.sign_clear(&text, at).as_bytes())?;
+                steps::write(&path, sign_clear(key, &text, at)?.as_bytes())?;
             }
         }
         Ok(())
@@ -297,6 +304,9 @@ pub struct PublishedVersion {
     pub removed: Vec<PathBuf>,
     /// The versions that would be listed if they were whole.
     pub skipped: Vec<Skipped>,
+    /// The names the image asked for and another image has, each with the other:
+    /// see [`ImageContents::with_alias`].
+    pub withheld: BTreeMap<String, ImageName>,
 }
 
 /// Refuses to replace a folder with files of somebody else.

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::check::{Combined, YAML, check_combined, check_magic, check_metadata};
+use super::check::{YAML, check_combined, check_magic, check_metadata};
 use super::contents::{ImageContents, ImageMetadata, yaml};
 use super::delta;
-use super::item::Item;
+use super::item::{COMBINED_TYPE, Item, Kind, VIRTUAL_MACHINE};
+use super::steps;
 use crate::build_id::BuildId;
 use crate::error::{At, PublishError};
 use crate::image_name::ImageName;
 use crate::lxc_images::RootfsSource;
 use crate::pack::{Packed, pack};
-use crate::steps;
 use crate::tree::seconds;
 use crate::written::{Hashing, Written, copy};
 use crate::xz;
@@ -73,6 +73,11 @@ impl Version {
         steps::write(&path, &serde_json::to_vec(&version).at("write", &path)?)?;
         steps::sync_folder(folder)?;
         Ok(packed)
+    }
+
+    /// What it can be started as.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.items.values().filter_map(Item::kind)
     }
 
     /// What is said of the version in a folder; nothing if it is not whole.
@@ -191,8 +196,8 @@ impl Place<'_> {
         let (path, shown) = self.at("combined.tar.gz");
         let written = copy(from, &path, None)?;
         let mut item = Item::new(&written, INCUS_COMBINED, shown);
-        if kind == Combined::VirtualMachine {
-            let (field, value) = ("combined_type", "virtual-machine");
+        if kind == Kind::VirtualMachine {
+            let (field, value) = (COMBINED_TYPE, VIRTUAL_MACHINE);
             item.fields.insert(field.to_owned(), value.to_owned());
         } else {
             // LXD takes every such item for a container.
