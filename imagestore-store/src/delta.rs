@@ -92,11 +92,7 @@ async fn made(
         let mut spool = Spool::new(staging.parts.create_file(&part)?, check);
         let highest = highest(&job, download);
         let (lease, base) = base;
-        let done = vcdiff::apply(&instructions, &InFile(&base), |piece| {
-            if spool.len() + piece.len() as u64 > highest {
-                let problem = "the delta makes more bytes than the index says";
-                return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
-            }
+        let done = vcdiff::apply(&instructions, &InFile(&base), highest, |piece| {
             spool.write(&Unverified::new(Bytes::from(piece)))
         });
         drop(lease);

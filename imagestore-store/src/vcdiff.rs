@@ -3,7 +3,6 @@
 //! Nothing is believed of a delta but that it is the one the index names. What comes out is checked
 //! like any download, so the check sums of the format are not looked at.
 
-use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use lzma_rust2::XzReader;
@@ -14,32 +13,39 @@ pub(crate) trait Base {
     fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-/// Hands the bytes of the new file to `write`, piece by piece.
+/// Hands the bytes of the new file, which has at most `limit` of them, to `write`, window by window.
+///
+/// A window is read when it is its turn and not kept: however many a delta has, they take no more
+/// memory than one.
 ///
 /// # Errors
-/// If the delta is cut, contradicts itself, or uses what this does not know; and those of `base` and
-/// `write`.
+/// If the delta is cut, contradicts itself, makes more than `limit`, or uses what this does not
+/// know; and those of `base` and `write`.
 pub(crate) fn apply(
     delta: &[u8],
     base: &impl Base,
+    limit: u64,
     mut write: impl FnMut(Vec<u8>) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut input = Input(delta);
     let compressed = header(&mut input)?;
-    let windows = windows(&mut input)?;
-    let mut packed: [Packed<'_>; 3] = Default::default();
-    for window in &windows {
-        for (section, packed) in window.sections.iter().zip(&mut packed) {
-            if section.compressed {
-                packed.add(section.bytes);
-            }
+    let mut readers = [0, 1, 2].map(|section| {
+        let packed = Packed::new(input, section);
+        XzReader::new_mem_limit(packed, false, MEMORY_KIB)
+    });
+    let mut left = limit;
+    while let Some(window) = Window::read(&mut input)? {
+        // An empty file is one empty window. Elsewhere there is no use for them, and no bound to
+        // their number; of others there are no more than the file has bytes.
+        if window.target == 0 && !(input.0.is_empty() && left == limit) {
+            return Err(malformed("has a window that makes nothing"));
         }
-    }
-    if !compressed && windows.iter().any(Window::is_compressed) {
-        return Err(malformed("is compressed and does not say how"));
-    }
-    let mut readers = packed.map(|packed| XzReader::new_mem_limit(packed, false, MEMORY_KIB));
-    for window in windows {
+        left = left
+            .checked_sub(window.target as u64)
+            .ok_or_else(|| malformed("makes more bytes than the index says"))?;
+        if !compressed && window.is_compressed() {
+            return Err(malformed("is compressed and does not say how"));
+        }
         let mut unpacked = [Vec::new(), Vec::new(), Vec::new()];
         let all = window.sections.iter().zip(&mut readers).zip(&mut unpacked);
         for ((section, reader), unpacked) in all {
@@ -70,9 +76,37 @@ fn header(input: &mut Input<'_>) -> io::Result<bool> {
     Ok(compressed)
 }
 
-fn windows<'a>(input: &mut Input<'a>) -> io::Result<Vec<Window<'a>>> {
-    let mut windows = Vec::new();
-    while !input.0.is_empty() {
+/// A piece of the new file, and the piece of the old one it is made from.
+struct Window<'a> {
+    source: u64,
+    position: u64,
+    target: usize,
+    /// Data, instructions and addresses.
+    sections: [Section<'a>; 3],
+}
+
+struct Section<'a> {
+    compressed: bool,
+    bytes: &'a [u8],
+}
+
+impl Section<'_> {
+    fn unpack(&self, reader: &mut XzReader<Packed<'_>>) -> io::Result<Vec<u8>> {
+        if !self.compressed {
+            return Ok(self.bytes.to_vec());
+        }
+        let mut unpacked = vec![0; Input(self.bytes).size(MAX_WINDOW)?];
+        reader.read_exact(&mut unpacked)?;
+        Ok(unpacked)
+    }
+}
+
+impl<'a> Window<'a> {
+    /// The next window; nothing at the end of the delta.
+    fn read(input: &mut Input<'a>) -> io::Result<Option<Self>> {
+        if input.0.is_empty() {
+            return Ok(None);
+        }
         let flags = input.byte()?;
         if flags & !(SOURCE | CHECK_SUM) != 0 {
             return Err(malformed("copies from what it makes"));
@@ -103,42 +137,14 @@ fn windows<'a>(input: &mut Input<'a>) -> io::Result<Vec<Window<'a>>> {
         if !body.0.is_empty() {
             return Err(malformed("has more in a window than its sections"));
         }
-        windows.push(Window {
+        Ok(Some(Self {
             source,
             position,
             target,
             sections,
-        });
+        }))
     }
-    Ok(windows)
-}
 
-/// A piece of the new file, and the piece of the old one it is made from.
-struct Window<'a> {
-    source: u64,
-    position: u64,
-    target: usize,
-    /// Data, instructions and addresses.
-    sections: [Section<'a>; 3],
-}
-
-struct Section<'a> {
-    compressed: bool,
-    bytes: &'a [u8],
-}
-
-impl Section<'_> {
-    fn unpack(&self, reader: &mut XzReader<Packed<'_>>) -> io::Result<Vec<u8>> {
-        if !self.compressed {
-            return Ok(self.bytes.to_vec());
-        }
-        let mut unpacked = vec![0; Input(self.bytes).size(MAX_WINDOW)?];
-        reader.read_exact(&mut unpacked)?;
-        Ok(unpacked)
-    }
-}
-
-impl Window<'_> {
     fn is_compressed(&self) -> bool {
         self.sections.iter().any(|section| section.compressed)
     }
@@ -309,32 +315,43 @@ fn copy(mode: usize) -> Kind {
 }
 
 /// The compressed sections of one kind, which are one stream over all windows.
-#[derive(Default)]
-struct Packed<'a>(VecDeque<&'a [u8]>);
+struct Packed<'a> {
+    windows: Input<'a>,
+    section: usize,
+    front: &'a [u8],
+}
 
 impl<'a> Packed<'a> {
-    fn add(&mut self, section: &'a [u8]) {
-        let mut input = Input(section);
-        // Its unpacked size stands in front.
-        if input.number().is_ok() {
-            self.0.push_back(input.0);
+    fn new(windows: Input<'a>, section: usize) -> Self {
+        Self {
+            windows,
+            section,
+            front: &[],
         }
     }
 }
 
 impl Read for Packed<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while let Some(front) = self.0.front_mut() {
-            if !front.is_empty() {
-                return front.read(buffer);
+        while self.front.is_empty() {
+            let Some(window) = Window::read(&mut self.windows)? else {
+                return Ok(0);
+            };
+            if let Some(section) = window.sections.get(self.section)
+                && section.compressed
+            {
+                let mut packed = Input(section.bytes);
+                // Its unpacked size stands in front.
+                packed.number()?;
+                self.front = packed.0;
             }
-            self.0.pop_front();
         }
-        Ok(0)
+        self.front.read(buffer)
     }
 }
 
 /// What is left to read.
+#[derive(Clone, Copy)]
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {

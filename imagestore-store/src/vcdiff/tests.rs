@@ -12,13 +12,37 @@ impl Base for Vec<u8> {
 }
 
 fn applied(delta: &[u8], base: &Vec<u8>) -> io::Result<Vec<u8>> {
+    let (made, done) = applied_up_to(delta, base, u64::MAX);
+    done.map(|()| made)
+}
+
+/// What a delta makes of a file until something is wrong, and what that is.
+fn applied_up_to(delta: &[u8], base: &Vec<u8>, limit: u64) -> (Vec<u8>, io::Result<()>) {
     let mut made = Vec::new();
-    apply(delta, base, |piece| {
+    let done = apply(delta, base, limit, |piece| {
         made.extend(piece);
         Ok(())
-    })?;
-    Ok(made)
+    });
+    (made, done)
 }
+
+/// A window that adds these bytes, at most 17.
+fn adding(bytes: &[u8]) -> Vec<u8> {
+    let length = bytes.len() as u8;
+    let instructions: &[u8] = match length {
+        0 => &[],
+        _ => &[length + 1],
+    };
+    let body = [
+        &[length, 0, length, instructions.len() as u8, 0],
+        bytes,
+        instructions,
+    ]
+    .concat();
+    [&[0, body.len() as u8], &body[..]].concat()
+}
+
+const HEADER: &[u8] = b"\xd6\xc3\xc4\0\0";
 
 fn noise(mut seed: u32, length: usize) -> Vec<u8> {
     let mut next = || {
@@ -39,6 +63,60 @@ fn follows_instructions_that_repeat_what_they_make() {
             applied(&delta[..cut], &base).expect_err("cut");
         }
     }
+}
+
+#[test]
+fn runs_each_window_before_it_reads_the_next() {
+    let delta = [HEADER, &adding(b"one"), &adding(b"two"), &[0, 99]].concat();
+    let (made, done) = applied_up_to(&delta, &Vec::new(), 100);
+    assert_eq!(done.expect_err("cut").to_string(), "the delta is cut");
+    assert_eq!(made, b"onetwo");
+}
+
+#[test]
+fn windows_that_make_nothing_are_refused_but_for_an_empty_file() {
+    let (empty, some) = (adding(b""), adding(b"some"));
+    let one = [HEADER, &empty].concat();
+    assert_eq!(applied(&one, &Vec::new()).expect("empty"), b"");
+    for windows in [[&empty, &empty], [&empty, &some], [&some, &empty]] {
+        let delta = [HEADER, windows[0], windows[1]].concat();
+        let error = applied(&delta, &Vec::new()).expect_err("nothing is made");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            error.to_string(),
+            "the delta has a window that makes nothing"
+        );
+    }
+}
+
+#[test]
+fn a_window_that_makes_too_much_is_not_run() {
+    let delta = [HEADER, &adding(b"one"), &adding(b"two")].concat();
+    let (made, done) = applied_up_to(&delta, &Vec::new(), 6);
+    done.expect("fits");
+    assert_eq!(made, b"onetwo");
+    let (made, done) = applied_up_to(&delta, &Vec::new(), 5);
+    assert_eq!(
+        done.expect_err("too much").to_string(),
+        "the delta makes more bytes than the index says"
+    );
+    assert_eq!(made, b"one");
+}
+
+#[test]
+fn makes_an_empty_file_as_xdelta3_does() {
+    let Some(xdelta3) = Tool::find("xdelta3") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("old"), noise(1, 100_000)).expect("written");
+    std::fs::write(path("new"), "").expect("written");
+    let run = xdelta3.command().args(["-e", "-f", "-s"]);
+    let run = run.args([path("old"), path("new"), path("delta")]);
+    drop(run.run().expect_success());
+    let delta = std::fs::read(path("delta")).expect("made");
+    assert_eq!(applied(&delta, &noise(1, 100_000)).expect("applies"), b"");
 }
 
 #[test]

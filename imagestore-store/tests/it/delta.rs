@@ -15,19 +15,24 @@ fn new(scene: &Scene) -> Vec<u8> {
 
 /// A VCDIFF file that makes it: copy, add, copy.
 fn delta(scene: &Scene) -> Vec<u8> {
-    let (old, made) = (scene.rootfs.len(), new(scene).len());
+    delta_of(scene, b"new bytes")
+}
+
+fn delta_of(scene: &Scene, added: &[u8]) -> Vec<u8> {
+    let old = scene.rootfs.len();
+    let made = old + added.len();
     let instructions = [
         &[19][..],
         &number(5_000),
         &[1],
-        &number(9),
+        &number(added.len()),
         &[19],
         &number(old - 5_000),
     ]
     .concat();
     let addresses = [number(0), number(5_000)].concat();
     let lengths = [
-        number(9),
+        number(added.len()),
         number(instructions.len()),
         number(addresses.len()),
     ]
@@ -36,7 +41,7 @@ fn delta(scene: &Scene) -> Vec<u8> {
         &number(made)[..],
         &[0],
         &lengths,
-        b"new bytes",
+        added,
         &instructions,
         &addresses,
     ]
@@ -111,6 +116,7 @@ async fn fetches_the_whole_file_when_the_delta_fails_in_any_way() {
         bytes[place] ^= 1;
         bytes
     };
+    let longer = delta_of(&Scene::new(), b"new bytes and more");
     let (cut, page) = (good[..30].to_vec(), b"<html>".to_vec());
     for (served, named, why) in [
         (None, &good, ""),
@@ -118,6 +124,11 @@ async fn fetches_the_whole_file_when_the_delta_fails_in_any_way() {
         (Some(&other), &other, "does not verify"),
         (Some(&cut), &cut, "the delta is cut"),
         (Some(&page), &page, "the delta is none"),
+        (
+            Some(&longer),
+            &longer,
+            "the delta makes more bytes than the index says",
+        ),
     ] {
         let scene = Scene::new();
         scene.fetch(&scene.image()).await.expect("the old one");
