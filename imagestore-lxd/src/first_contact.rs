@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imagestore_core::{Error, ErrorKind, Place, RemoteConfig, RemoteUrl, Result, Trust};
+use imagestore_core::{Error, ErrorKind, Place, RemoteConfig, Result};
 use imagestore_verify::Sha256;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
@@ -50,13 +50,13 @@ impl fmt::Debug for SeenCertificate {
 ///
 /// That the host holds the key is checked; who it is is for a person to say. The answer is worth
 /// nothing until it has been compared: somebody on the way can show a certificate of their own.
+/// Of the remote only its URL and its argument `port` matter, not what it is believed by.
 ///
 /// # Errors
 /// [`ErrorKind::Network`] if there is no TLS to be had, [`ErrorKind::InvalidConfig`] if the remote
-/// is not reached over https.
-pub async fn first_contact(url: &RemoteUrl) -> Result<SeenCertificate> {
-    let name = "first-contact".parse()?;
-    let remote = prepare(RemoteConfig::new(name, url.clone(), Trust::Channel))?;
+/// is not reached over https, or has keys.
+pub async fn first_contact(remote: &RemoteConfig) -> Result<SeenCertificate> {
+    let remote = prepare(remote.clone())?;
     let encrypted = match remote.url().place() {
         Place::Base(base) if base.is_encrypted() => remote.url().document("/1.0")?,
         _ => {
@@ -64,7 +64,7 @@ pub async fn first_contact(url: &RemoteUrl) -> Result<SeenCertificate> {
                 ErrorKind::InvalidConfig,
                 "only a host reached over https has a certificate",
             )
-            .with_subject(url));
+            .with_subject(remote.url()));
         }
     };
     let unreachable = |what: &str| Error::new(ErrorKind::Network, what).with_subject(remote.url());

@@ -6,7 +6,7 @@ use imagestore_verify::Sha256;
 use serde::Deserialize;
 
 use crate::error::ParseError;
-use crate::reply::{self, List, Strings};
+use crate::reply::{self, List, Object, Strings};
 use crate::time;
 
 /// What `/1.0/images?recursion=1` says: the images a host shows to this caller.
@@ -21,7 +21,7 @@ impl Index {
     /// # Errors
     /// [`ParseError`] if it has another form, or more than `limit` images.
     pub fn parse(bytes: &[u8], limit: usize) -> Result<Self, ParseError> {
-        let wire: List<WireImage, MOST_IMAGES> = reply::parse(bytes)?;
+        let wire: List<Object<WireImage>, MOST_IMAGES> = reply::parse(bytes)?;
         if wire.0.len() > limit {
             return Err(ParseError::TooMany {
                 what: "images",
@@ -31,7 +31,7 @@ impl Index {
         let images = wire
             .0
             .into_iter()
-            .map(HostImage::of)
+            .map(|image| HostImage::of(image.0))
             .collect::<Result<_, _>>()?;
         Ok(Self { images })
     }
@@ -75,7 +75,7 @@ impl HostImage {
     /// # Errors
     /// [`ParseError`] if it has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        Self::of(reply::parse(bytes)?)
+        Self::of(reply::parse::<Object<_>>(bytes)?.0)
     }
 
     fn of(wire: WireImage) -> Result<Self, ParseError> {
@@ -91,7 +91,12 @@ impl HostImage {
             architecture: wire.architecture,
             kind: ImageKind::parse(wire.kind.as_deref())?,
             public: wire.public,
-            aliases: wire.aliases.0.into_iter().map(|alias| alias.name).collect(),
+            aliases: wire
+                .aliases
+                .0
+                .into_iter()
+                .map(|alias| alias.0.name)
+                .collect(),
             created_at: wire.created_at.as_deref().and_then(time::parse),
             expires_at: wire.expires_at.as_deref().and_then(time::parse),
             uploaded_at: wire.uploaded_at.as_deref().and_then(time::parse),
@@ -159,7 +164,7 @@ impl HostAlias {
     /// # Errors
     /// [`ParseError`] if it has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let wire: WireAlias = reply::parse(bytes)?;
+        let Object::<WireAlias>(wire) = reply::parse(bytes)?;
         Ok(Self {
             target: fingerprint(&wire.target)?,
             kind: ImageKind::parse(wire.kind.as_deref())?,
@@ -189,8 +194,8 @@ impl Host {
     /// # Errors
     /// [`ParseError`] if it has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        let wire: WireHost = reply::parse(bytes)?;
-        let environment = wire.environment.unwrap_or_default();
+        let Object::<WireHost>(wire) = reply::parse(bytes)?;
+        let environment = wire.environment.unwrap_or_default().0;
         Ok(Self {
             trusted: wire.auth == "trusted",
             server: environment.server,
@@ -227,7 +232,7 @@ struct WireImage {
     #[serde(default)]
     public: bool,
     #[serde(default)]
-    aliases: List<WireName, 10_000>,
+    aliases: List<Object<WireName>, 10_000>,
     #[serde(default)]
     created_at: Option<String>,
     #[serde(default)]
@@ -257,7 +262,7 @@ struct WireHost {
     #[serde(default)]
     api_extensions: List<String, 10_000>,
     #[serde(default)]
-    environment: Option<WireEnvironment>,
+    environment: Option<Object<WireEnvironment>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -50,7 +50,7 @@
 //! | argument | values | default |
 //! |---|---|---|
 //! | `project` | the name of a project | the default project |
-//! | `port` | where https is asked if the URL names no port; `443` has to be said here | `8443` |
+//! | `port` | where https is asked if the URL names no port; `443` has to be said here, for a URL does not keep it (configurations and imports do so) | `8443` |
 
 mod ask;
 mod cancelled;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::ParseError;
 use crate::index::fingerprint;
-use crate::reply;
+use crate::reply::{self, Object};
 use crate::secret::Secret;
 use crate::told::Told;
 
@@ -42,7 +42,7 @@ impl Operation {
     /// # Errors
     /// [`ParseError`] if it has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        Self::of(reply::parse(bytes)?)
+        Self::of(reply::parse::<Object<_>>(bytes)?.0)
     }
 
     /// Reads the answer to a request that began one.
@@ -50,7 +50,7 @@ impl Operation {
     /// # Errors
     /// [`ParseError`] if it has another form.
     pub fn parse_begun(bytes: &[u8]) -> Result<Self, ParseError> {
-        Self::of(reply::parse_begun(bytes)?)
+        Self::of(reply::parse_begun::<Object<_>>(bytes)?.0)
     }
 
     fn of(wire: WireOperation) -> Result<Self, ParseError> {

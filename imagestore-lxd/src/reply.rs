@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use imagestore_core::printable;
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::error::ParseError;
@@ -32,9 +33,11 @@ pub(crate) fn parse_error(bytes: &[u8]) -> Option<String> {
 }
 
 fn parse_as<T: DeserializeOwned>(wanted: &str, bytes: &[u8]) -> Result<T, ParseError> {
-    let reply: Reply<T> = serde_json::from_slice(bytes).map_err(|error| ParseError::Json {
-        what: printable(&error.to_string()),
+    let reply: Object<Reply<T>> = serde_json::from_slice(bytes).map_err(|error| {
+        let what = printable(&error.to_string());
+        ParseError::Json { what }
     })?;
+    let reply = reply.0;
     match (reply.kind.as_str(), reply.metadata) {
         (kind, Some(value)) if kind == wanted => Ok(value),
         ("error", _) => Err(ParseError::Failed {
@@ -65,6 +68,29 @@ struct Reply<T> {
 
 fn none<T>() -> Option<T> {
     None
+}
+
+/// A value that is an object, and nothing else: what is derived takes an array for one as well, its
+/// items for the fields in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
 }
 
 /// An array of at most `MAX` entries; `null`, which Go writes for it, is an empty one.

@@ -15,37 +15,17 @@ pub(crate) struct Told {
 
 impl<'de> Deserialize<'de> for Told {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Told;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Told, A::Error> {
-                let mut told = Told::default();
-                while let Some(name) = pairs.next_key::<String>()? {
-                    match name.as_str() {
-                        "secret" => told.secret = pairs.next_value::<Word>()?.text(),
-                        "fingerprint" => told.fingerprint = pairs.next_value::<Word>()?.text(),
-                        "size" => told.size = pairs.next_value::<Word>()?.number(),
-                        name if name.ends_with("_progress") && told.progress.is_none() => {
-                            told.progress = pairs.next_value::<Word>()?.text();
-                        }
-                        _ => drop(pairs.next_value::<IgnoredAny>()?),
-                    }
-                }
-                Ok(told)
-            }
-        }
-        deserializer.deserialize_map(Pairs)
+        Ok(match Word::deserialize(deserializer)? {
+            Word::Object(told) => *told,
+            Word::Number(_) | Word::Text(_) | Word::Other => Self::default(),
+        })
     }
 }
 
-/// A value that is of use as text or as a number, and of none otherwise.
+/// A value that is of use as text, as a number, or by what is in it; and of none otherwise.
 enum Word {
     Number(u64),
+    Object(Box<Told>),
     Text(String),
     Other,
 }
@@ -54,7 +34,7 @@ impl Word {
     fn text(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text),
-            Self::Number(_) | Self::Other => None,
+            Self::Number(_) | Self::Object(_) | Self::Other => None,
         }
     }
 
@@ -63,7 +43,7 @@ impl Word {
         match self {
             Self::Number(number) => Some(number),
             Self::Text(digits) => digits.parse().ok(),
-            Self::Other => None,
+            Self::Object(_) | Self::Other => None,
         }
     }
 }
@@ -108,8 +88,19 @@ impl<'de> Deserialize<'de> for Word {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Word, A::Error> {
-                while pairs.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Word::Other)
+                let mut told = Told::default();
+                while let Some(name) = pairs.next_key::<String>()? {
+                    match name.as_str() {
+                        "secret" => told.secret = pairs.next_value::<Word>()?.text(),
+                        "fingerprint" => told.fingerprint = pairs.next_value::<Word>()?.text(),
+                        "size" => told.size = pairs.next_value::<Word>()?.number(),
+                        name if name.ends_with("_progress") && told.progress.is_none() => {
+                            told.progress = pairs.next_value::<Word>()?.text();
+                        }
+                        _ => drop(pairs.next_value::<IgnoredAny>()?),
+                    }
+                }
+                Ok(Word::Object(Box::new(told)))
             }
         }
         deserializer.deserialize_any(Any)
@@ -146,6 +137,9 @@ mod tests {
             let told: Told = serde_json::from_str(&format!(r#"{{"size":{value}}}"#)).expect(value);
             assert_eq!(told.size, size, "{value}");
         }
-        assert!(serde_json::from_str::<Told>("[]").is_err());
+        for other in ["[1]", "7", "true", "null", r#""x""#] {
+            let told: Told = serde_json::from_str(other).expect(other);
+            assert_eq!(told, Told::default(), "{other}");
+        }
     }
 }

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use imagestore_core::{Error, ErrorKind, RemoteConfig, RemoteName, Result};
 use serde::{Deserialize, Serialize};
 
+pub use crate::config::import::Imported;
 pub use crate::config::places::{config_file, store_dir};
 pub use crate::config::settings::{RemoteSettings, TrustSetting};
 

@@ -117,11 +117,12 @@ impl RemoteSettings {
             Cleartext::Refuse
         };
         let days = |days: u32| Duration::from_secs(u64::from(days) * 86_400);
+        let arguments = self.arguments_for(&url);
         let mut remote = RemoteConfig::new(name.clone(), url, trust)
             .with_tls(tls)
             .with_cleartext(cleartext)
             .with_mirrors(mirrors)
-            .with_arguments(self.arguments.clone())
+            .with_arguments(arguments)
             .with_architecture(self.default_arch.clone())
             .with_max_age(self.max_age_days.map(days));
         if let Some(identity) = self.identity(base).map_err(about)? {
@@ -129,6 +130,21 @@ impl RemoteSettings {
         }
         remote.check_reachable()?;
         Ok(remote)
+    }
+
+    /// The arguments, and for a host the port if the URL names 443: a [`RemoteUrl`] does not keep
+    /// it, and a host is asked on another one unless it is told.
+    fn arguments_for(&self, url: &RemoteUrl) -> BTreeMap<String, String> {
+        let mut arguments = self.arguments.clone();
+        let (transport, rest) = self.url.split_once("://").unwrap_or_default();
+        let authority = rest.split('/').next().unwrap_or_default();
+        if matches!(url.protocol(), "incus" | "lxd")
+            && transport.starts_with("https+")
+            && authority.ends_with(":443")
+        {
+            arguments.insert("port".to_owned(), "443".to_owned());
+        }
+        arguments
     }
 
     fn trust(&self, url: &RemoteUrl, base: &Path) -> Result<Trust> {

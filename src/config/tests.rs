@@ -131,3 +131,20 @@ fn takes_a_channel_only_where_it_is_said() {
         .expect("believed by its channel");
     assert!(matches!(remote.trust(), imagestore_core::Trust::Channel));
 }
+
+#[test]
+fn keeps_the_port_443_that_a_url_names_for_a_host() {
+    for (url, port) in [
+        ("https+lxd://a.example:443", Some("443")),
+        ("https+incus://[::1]:443/p", Some("443")),
+        ("https+lxd://a.example", None),
+        ("https+lxd://a.example:8443", None),
+        ("https+simplestreams://a.example:443", None),
+    ] {
+        let settings = RemoteSettings::new(url).with_trust(TrustSetting::Channel);
+        let config = Config::new("/nowhere").with_remote(name("x"), settings);
+        let remote = config.remote(&name("x")).expect("configured").expect(url);
+        let found = remote.arguments().get("port").map(String::as_str);
+        assert_eq!(found, port, "{url}");
+    }
+}

@@ -98,9 +98,12 @@ async fn fetch(directory: &Path, server: &Server, name: &str) -> UnpackedImage {
     fs::write(client.join("config.yml"), config).expect("written");
     let certificate = server.certificate().expect("served over TLS");
     fs::write(client.join("servercerts/tree.crt"), certificate.pem()).expect("written");
-    let config = Config::import(&client, Family::Lxd).expect("a configuration of lxc");
+    let nothing_else = |name: &str| (name == "LXD_GLOBAL_CONF").then(|| client.join("none").into());
+    let imported =
+        Config::import_with(&client, Family::Lxd, nothing_else).expect("a configuration of lxc");
+    assert_eq!(imported.skipped, [""; 0]);
     let images = ImageStore::builder()
-        .with_config(config)
+        .with_config(imported.config)
         .with_store_dir(directory.join("store"))
         .build()
         .expect("a store");

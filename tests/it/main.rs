@@ -5,6 +5,7 @@ mod config;
 mod examples;
 mod fetch;
 mod gnupg;
+mod import;
 mod kept;
 mod lxd_images;
 mod peer;

@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,12 +24,18 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use super::answers::answer;
+use super::idle::Impatient;
 use super::shelf::Shelf;
 
 /// Where a [`Shelf`] can be reached.
+///
+/// # Defaults
+/// 256 places, and a patience of 30 seconds.
 pub struct Door {
     shelf: Shelf,
     kind: Kind,
+    places: NonZeroU16,
+    patience: Duration,
 }
 
 enum Kind {
@@ -74,14 +81,14 @@ impl Door {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|cause| taken(address, cause))?;
-        Ok(Self {
+        Ok(Self::new(
             shelf,
-            kind: Kind::Https {
+            Kind::Https {
                 listener,
                 acceptor: TlsAcceptor::from(Arc::new(config)),
                 certificate,
             },
-        })
+        ))
     }
 
     /// Opens it on a new unix socket. Who may connect is for the mode of its directory to say.
@@ -90,10 +97,34 @@ impl Door {
     /// [`ErrorKind::Network`] if the socket cannot be made.
     pub fn socket(shelf: Shelf, path: &Path) -> Result<Self> {
         let listener = UnixListener::bind(path).map_err(|cause| taken(path.display(), cause))?;
-        Ok(Self {
+        Ok(Self::new(shelf, Kind::Socket(listener)))
+    }
+
+    fn new(shelf: Shelf, kind: Kind) -> Self {
+        Self {
             shelf,
-            kind: Kind::Socket(listener),
-        })
+            kind,
+            places: PLACES,
+            patience: PATIENCE,
+        }
+    }
+
+    /// How many connections it has at once. Whoever comes when all places are taken is neither
+    /// refused nor greeted: the system keeps them waiting until a place is free.
+    #[must_use]
+    pub fn with_places(mut self, places: NonZeroU16) -> Self {
+        self.places = places;
+        self
+    }
+
+    /// How long a place is kept for somebody who does nothing: does not finish the TLS handshake
+    /// or the head of a request, asks nothing more, or takes nothing of what is sent. A day at
+    /// most.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        // It is added to the time of day, which has an end.
+        self.patience = patience.min(DAY);
+        self
     }
 
     /// Where it is, as `lxc remote add` takes it; nothing for a socket.
@@ -120,7 +151,8 @@ impl Door {
     /// Answers whoever comes. It has no end: dropping the future closes the door and all
     /// connections.
     pub async fn run(self) {
-        let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(self.places.get().into()));
+        let patience = self.patience;
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
@@ -137,10 +169,12 @@ impl Door {
                         sleep(PAUSE).await;
                         continue;
                     };
-                    let acceptor = acceptor.clone();
+                    // Below TLS, where it shows what the other side takes.
+                    let stream = Impatient::new(stream, patience);
+                    let shaking = timeout(patience, acceptor.accept(stream));
                     connections.spawn(async move {
-                        if let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await {
-                            converse(shelf, stream).await;
+                        if let Ok(Ok(stream)) = shaking.await {
+                            converse(shelf, stream, patience).await;
                         }
                         drop(place);
                     });
@@ -150,8 +184,9 @@ impl Door {
                         sleep(PAUSE).await;
                         continue;
                     };
+                    let stream = Impatient::new(stream, patience);
                     connections.spawn(async move {
-                        converse(shelf, stream).await;
+                        converse(shelf, stream, patience).await;
                         drop(place);
                     });
                 }
@@ -169,14 +204,18 @@ impl fmt::Debug for Door {
 }
 
 /// One connection, to its end. The other side may go at any time.
-async fn converse(shelf: Shelf, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+async fn converse<S>(shelf: Shelf, stream: S, patience: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| {
         let response = answer(&shelf, &request);
         async move { Ok::<_, Infallible>(response) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(patience)
+        .max_header_size(HEAD_BYTES)
         .max_buf_size(HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     drop(connection.await);
@@ -188,7 +227,8 @@ fn taken(place: impl fmt::Display, cause: io::Error) -> Error {
         .with_source(cause)
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
 const HEAD_BYTES: usize = 64 << 10;
-const MOST_CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
+const PLACES: NonZeroU16 = NonZeroU16::new(256).expect("not zero");

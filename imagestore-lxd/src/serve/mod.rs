@@ -7,11 +7,17 @@
 //! It can be read only: no request changes anything, and all that is on the shelf is public. A
 //! program that wants less shown puts less on it. What is served was checked before it came here,
 //! and its fingerprint is computed anew.
+//!
+//! Everybody is a stranger to it, whom it tells what a host tells strangers: any alias that they
+//! can name, but not the list of them.
 
 mod answers;
 mod body;
 mod door;
+mod export;
+mod idle;
 mod image;
+mod range;
 mod shelf;
 mod wire;
 

@@ -32,14 +32,31 @@ impl<T> Sync<T> {
     }
 }
 
-/// The answer to one that could not.
+/// The answer to one that could not. It says as much as the other, as hosts do.
 #[derive(Serialize)]
 pub(super) struct Failure {
     #[serde(rename = "type")]
-    pub(super) kind: &'static str,
-    pub(super) error_code: u16,
-    pub(super) error: &'static str,
-    pub(super) metadata: Option<()>,
+    kind: &'static str,
+    status: &'static str,
+    status_code: u16,
+    operation: &'static str,
+    error_code: u16,
+    error: &'static str,
+    metadata: Option<()>,
+}
+
+impl Failure {
+    pub(super) fn new(error_code: u16, error: &'static str) -> Self {
+        Self {
+            kind: "error",
+            status: "",
+            status_code: 0,
+            operation: "",
+            error_code,
+            error,
+            metadata: None,
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -269,6 +269,7 @@ pub(crate) fn chain(error: &Error) -> String {
 pub(crate) struct Told {
     warnings: Mutex<Vec<String>>,
     working: Mutex<Vec<String>>,
+    begun: Mutex<Vec<u64>>,
     everything: Mutex<Vec<String>>,
     trigger: Mutex<Option<Trigger>>,
 }
@@ -286,6 +287,11 @@ impl Told {
     /// What hosts said they were doing.
     pub(crate) fn working(&self) -> Vec<String> {
         self.working.lock().expect("not poisoned").clone()
+    }
+
+    /// From which byte on each download was asked for.
+    pub(crate) fn begun(&self) -> Vec<u64> {
+        self.begun.lock().expect("not poisoned").clone()
     }
 
     /// All events, as they are shown to programmers.
@@ -320,6 +326,9 @@ impl Progress for Told {
                 .lock()
                 .expect("not poisoned")
                 .push(text.to_owned()),
+            Event::DownloadStarted { offset, .. } => {
+                self.begun.lock().expect("not poisoned").push(offset);
+            }
             Event::Downloaded { bytes, .. } => {
                 let mut trigger = self.trigger.lock().expect("not poisoned");
                 if trigger

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod conformance;
+mod door;
 mod first_contact;
 mod host;
 mod lookup;

@@ -3,11 +3,14 @@
 use std::fs;
 
 use imagestore_core::{Check, ClientIdentity, ErrorKind, Framing, ImageSource as _, TlsTrust};
-use imagestore_lxd::first_contact;
+use imagestore_lxd::{Lxd, first_contact};
 use imagestore_verify::Sha256;
 
 use crate::host::{Asker, chain, lookup, names};
 use crate::real_host::{Devices, RealHost, unpack};
+
+/// An image in every form.
+pub(crate) const FORMS: [&str; 3] = ["box/split", "box/unified", "squash"];
 
 /// One host for all of it: it takes long to start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -20,6 +23,7 @@ async fn a_real_host_serves_every_form_and_fails_in_every_way() {
     host.shows_public_images_to_everybody().await;
     host.shows_private_images_to_a_certificate_it_knows().await;
     host.shows_private_images_for_secrets().await;
+    host.shows_every_form_to_everybody().await;
     host.is_refused_with_another_certificate().await;
     host.sends_what_the_fingerprint_does_not_fit().await;
     host.loses_an_image_before_it_is_fetched().await;
@@ -66,29 +70,35 @@ impl RealHost {
             let image = lookup(&source, path).await.expect(path);
             assert_eq!(image.id.build(), self.value("UNIFIED"));
         }
-        for path in [
-            "box/split",
-            "box/unified",
-            "squash",
-            "squash-xz",
-            "squash-zstd",
-        ] {
-            let stored = asker
-                .fetch(&source, path)
-                .await
-                .unwrap_or_else(|error| panic!("{path}: {}", chain(&error)));
-            let scene = tempfile::tempdir().expect("a directory");
-            let target = scene.path().join("box");
-            let metadata = unpack(&stored, &target);
-            assert_eq!(metadata.properties["os"], "debian", "{path}");
-            assert_eq!(metadata.templates["/etc/hostname"].template, "hostname.tpl");
-            self.check_tree(&target.join("rootfs"), path, Devices::Skipped);
+        for path in FORMS.into_iter().chain(["squash-xz", "squash-zstd"]) {
+            self.check_fetched(&asker, &source, path).await;
         }
     }
 
+    /// Changes who may see an image.
+    pub(crate) fn make_public(&self, value: &str, public: &str) {
+        let (image, change) = (self.value(value), format!(r#"{{"public": {public}}}"#));
+        let image = format!("/1.0/images/{image}");
+        self.lxc(&["query", "-X", "PATCH", "-d", &change, &image]);
+    }
+
+    /// Fetches an image past all that is kept, and compares what it unpacks to.
+    pub(crate) async fn check_fetched(&self, asker: &Asker, source: &Lxd, path: &str) {
+        let stored = asker
+            .fetch(source, path)
+            .await
+            .unwrap_or_else(|error| panic!("{path}: {}", chain(&error)));
+        let scene = tempfile::tempdir().expect("a directory");
+        let target = scene.path().join("box");
+        let metadata = unpack(&stored, &target);
+        assert_eq!(metadata.properties["os"], "debian", "{path}");
+        assert_eq!(metadata.templates["/etc/hostname"].template, "hostname.tpl");
+        self.check_tree(&target.join("rootfs"), path, Devices::Skipped);
+    }
+
     async fn shows_its_certificate_at_first_contact(&self) {
-        let url = self.over_https().url().clone();
-        let seen = first_contact(&url).await.expect("a certificate");
+        let remote = self.over_https();
+        let seen = first_contact(&remote).await.expect("a certificate");
         assert_eq!(seen.fingerprint().to_string(), self.value("CERTIFICATE"));
     }
 
@@ -135,12 +145,25 @@ impl RealHost {
         let identity = ClientIdentity::new(read("client.crt"), read("client.key"));
         let source = asker.source(self.over_https().with_identity(identity));
         assert!(source.host().await.expect("an answer").trusted);
+        for path in FORMS {
+            self.check_fetched(&asker, &source, path).await;
+        }
         for path in ["box/unified", "box/split"] {
-            let stored = asker
-                .fetch(&source, path)
-                .await
-                .unwrap_or_else(|error| panic!("{path}: {}", chain(&error)));
-            assert_eq!(stored.properties()["public"], "no");
+            let image = lookup(&source, path).await.expect(path);
+            assert_eq!(image.properties["public"], "no");
+        }
+    }
+
+    /// What was private a moment ago.
+    async fn shows_every_form_to_everybody(&self) {
+        for value in ["UNIFIED", "SPLIT", "SQUASH"] {
+            self.make_public(value, "true");
+        }
+        let asker = Asker::new();
+        let source = asker.source(self.over_https());
+        assert!(!source.host().await.expect("an answer").trusted);
+        for path in FORMS {
+            self.check_fetched(&asker, &source, path).await;
         }
     }
 
@@ -233,6 +256,10 @@ impl RealHost {
                 .map(|artifact| artifact.size())
                 .sum();
             assert_eq!(Some(size), image.downloads[0].size);
+            // Go's servers give no tag, so it is gone on with by the date, and with one file only.
+            let begun = asker.told.begun();
+            assert_eq!(begun[0], 0, "{path}");
+            assert_eq!(begun[1] > 0, framing == Framing::Plain, "{path}: {begun:?}");
             let warnings = asker.told.warnings();
             assert!(
                 warnings

@@ -23,12 +23,15 @@ impl RealHost {
     pub(crate) async fn shows_private_images_for_secrets(&self) {
         let asker = Asker::new();
         let trusted = asker.source(self.over_socket());
-        for name in ["UNIFIED", "SPLIT"] {
-            let secret = trusted.create_secret(&self.digest(name)).await;
+        self.make_public("SQUASH", "false");
+        for name in ["UNIFIED", "SPLIT", "SQUASH"] {
+            let path = self.value(name);
             let source = asker.source(self.over_https());
+            let hidden = lookup(&source, path).await.expect_err("it is private");
+            assert_eq!(hidden.kind(), ErrorKind::NotFound, "{name}");
+            let secret = trusted.create_secret(&self.digest(name)).await;
             let source = source.with_secret(secret.expect("it trusts us"));
-            let stored = asker.fetch(&source, self.value(name)).await;
-            stored.unwrap_or_else(|error| panic!("{name}: {}", chain(&error)));
+            self.check_fetched(&asker, &source, path).await;
         }
         let refused = asker.source(self.over_https());
         let refused = refused.create_secret(&self.digest("SQUASH")).await;

@@ -2,7 +2,9 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::time::{Duration, SystemTime};
+use std::net::TcpStream;
+use std::num::NonZeroU16;
+use std::time::{Duration, Instant, SystemTime};
 
 use imagestore_core::{
     ErrorKind, FileRole, ImageSource as _, RemoteConfig, Resume, TlsTrust, Transport, Trust,
@@ -14,6 +16,7 @@ use imagestore_testkit::conformance::{Expected, run_all};
 use imagestore_testkit::server::Certificate;
 use imagestore_verify::{Sha256, Spool, StreamingCheck, Verified};
 
+use crate::door::Wire;
 use crate::host::{Asker, lookup};
 
 /// A file that was checked.
@@ -30,6 +33,11 @@ pub(crate) fn verified(bytes: &[u8]) -> Verified<File> {
 
 /// A door on loopback with these images behind it, opened until the handle is dropped.
 pub(crate) async fn open(images: Vec<ServedImage>) -> Open {
+    open_as(images, |door| door).await
+}
+
+/// The same, with a door that is set like this.
+async fn open_as(images: Vec<ServedImage>, set: impl FnOnce(Door) -> Door) -> Open {
     let certificate = Certificate::new(&["127.0.0.1", "localhost"]);
     let shelf = Shelf::new();
     shelf.show(images).expect("names that differ");
@@ -42,7 +50,7 @@ pub(crate) async fn open(images: Vec<ServedImage>) -> Open {
     let pin = door.certificate().expect("a certificate");
     assert_eq!(pin, certificate.sha256());
     let url = door.url().expect("a url");
-    let running = tokio::spawn(door.run());
+    let running = tokio::spawn(set(door).run());
     let certificate_pem = certificate.pem().to_owned();
     Open {
         url,
@@ -189,3 +197,81 @@ async fn a_shelf_shows_what_it_was_told_last() {
     assert_eq!(source.remote().url().protocol(), "incus");
     running.abort();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_nothing_loses_the_place_over_https() {
+    let (large, export) = large();
+    let patient = |door: Door| door.with_places(ONE).with_patience(SECOND);
+    let open = open_as(vec![large], patient).await;
+    let connect = || Wire::https(&open.url, &open.certificate_pem);
+    let address = open.url.trim_start_matches("https://");
+    let started = Instant::now();
+    let silent = TcpStream::connect(address).expect("a door");
+    assert_eq!(connect().ask("GET", "/1.0", "").status, 200);
+    assert!(started.elapsed() >= SECOND);
+    drop(silent);
+    check_idlers(connect, &export);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_nothing_loses_the_place_at_a_socket() {
+    let (large, export) = large();
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("socket");
+    let shelf = Shelf::new();
+    shelf.show([large]).expect("one");
+    let door = Door::socket(shelf, &path).expect("a door");
+    let door = door.with_places(ONE).with_patience(SECOND);
+    let running = tokio::spawn(door.run());
+    check_idlers(|| Wire::socket(&path), &export);
+    running.abort();
+}
+
+/// Four ways to do nothing, each in the only place there is.
+fn check_idlers(connect: impl Fn() -> Wire, export: &str) {
+    let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (request, answered) in [
+        (get(export), true),
+        (get("/1.0/images?recursion=1"), true),
+        (get("/1.0"), true),
+        ("GET /1.0 HT".to_owned(), false),
+    ] {
+        let started = Instant::now();
+        let mut idler = connect();
+        idler.send(&request);
+        let next = connect().ask("GET", "/1.0", "");
+        assert_eq!(next.status, 200, "{request}");
+        assert!(started.elapsed() >= SECOND, "{request}");
+        let reply = idler.reply("GET");
+        assert_eq!(reply.is_some(), answered, "{request}");
+        let short = request == get("/1.0");
+        assert!(reply.is_none_or(|reply| reply.whole == short), "{request}");
+        assert!(idler.reply("GET").is_none(), "{request}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_finds_no_place_waits_for_one() {
+    let (long, none) = (Duration::MAX, Vec::new());
+    let open = open_as(none, |door| door.with_places(ONE).with_patience(long)).await;
+    let connect = || Wire::https(&open.url, &open.certificate_pem);
+    let mut first = connect();
+    assert_eq!(first.ask("GET", "/1.0", "").status, 200);
+    let second = TcpStream::connect(open.url.trim_start_matches("https://")).expect("a door");
+    assert_eq!(first.ask("GET", "/1.0", "").status, 200);
+    drop((second, first));
+    assert_eq!(connect().ask("GET", "/1.0", "").status, 200);
+}
+
+/// An image that no socket takes as a whole, listed or exported, and where its bytes are.
+fn large() -> (ServedImage, String) {
+    let bytes = vec![b'a'; 24 << 20];
+    let image = ServedImage::unified(verified(&bytes))
+        .expect("an image")
+        .with_property("notes", String::from_utf8(bytes).expect("text"));
+    let export = format!("/1.0/images/{}/export", image.fingerprint());
+    (image, export)
+}
+
+const ONE: NonZeroU16 = NonZeroU16::MIN;
+const SECOND: Duration = Duration::from_secs(1);
