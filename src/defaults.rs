@@ -1,10 +1,11 @@
 //! The remotes there are before anybody configures any. No other file of the library holds the URL
 //! of a server.
 
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use imagestore_core::{Place, RemoteName, RemoteUrl, Result};
+use imagestore_core::{RemoteName, RemoteUrl, Result};
 use imagestore_lxd::Family;
 
 use crate::config::{Config, RemoteSettings, TrustSetting, config_file};
@@ -13,7 +14,7 @@ use crate::config::{Config, RemoteSettings, TrustSetting, config_file};
 ///
 /// | remote | what it is | what must be in the configuration directory |
 /// |---|---|---|
-/// | `local` | the LXD or Incus daemon of this machine, if its socket is there | |
+/// | `local` | the Incus or LXD daemon of this machine, if one listens and this user may talk to it: see [`Family::live`] | |
 /// | `images` | the registry of linuxcontainers.org | `keys/registry.asc` |
 /// | `linuxcontainers` | the lxc-images server of linuxcontainers.org | `keys/E7FB….asc`: the key with this fingerprint, and no other, is believed |
 /// | `ubports` | the system-image server of UBports | `keys/572E….asc`: its archive-master, pinned in the same way |
@@ -29,7 +30,12 @@ pub fn config() -> Result<Config> {
         .parent()
         .map(Path::to_owned)
         .unwrap_or_default();
-    let mut config = Config::new(base)
+    Ok(at(base, local_host(&|name| env::var_os(name))))
+}
+
+/// The default configuration with its files below `base`.
+fn at(base: PathBuf, local: Option<RemoteUrl>) -> Config {
+    let config = Config::new(base)
         .with_remote(
             name("images"),
             RemoteSettings::new("https+registry://registry.linuxcontainers.org")
@@ -58,38 +64,38 @@ pub fn config() -> Result<Config> {
             name("lxd"),
             simplestreams("https+simplestreams://images.lxd.canonical.com"),
         )
-        .with_remote(
-            name("ubuntu-cloud"),
-            simplestreams("https+simplestreams://cloud-images.ubuntu.com/releases"),
-        )
+        .with_remote(name("ubuntu-cloud"), ubuntu_cloud())
         .with_default(name("images"));
-    if let Some(url) = local_host() {
-        let settings = RemoteSettings::new(url.to_string()).with_trust(TrustSetting::Channel);
-        config = config
-            .with_remote(name("local"), settings)
-            .with_default(name("local"));
+    match local {
+        Some(url) => {
+            let settings = RemoteSettings::new(url.to_string()).with_trust(TrustSetting::Channel);
+            config
+                .with_remote(name("local"), settings)
+                .with_default(name("local"))
+        }
+        None => config,
     }
-    Ok(config)
 }
 
-/// Where the daemon of this machine is, if it is there now.
-fn local_host() -> Option<RemoteUrl> {
-    let found = [Family::Incus, Family::Lxd]
+/// Where a daemon of this machine listens.
+fn local_host(environment: &impl Fn(&str) -> Option<OsString>) -> Option<RemoteUrl> {
+    [Family::Incus, Family::Lxd]
         .into_iter()
-        .filter_map(|family| family.local().ok());
-    found
-        .into_iter()
-        .find(|url| matches!(url.place(), Place::Socket(path) if is_socket(path)))
-}
-
-fn is_socket(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|metadata| metadata.file_type().is_socket())
+        .find_map(|family| family.live_with(environment))
 }
 
 /// Image servers of today sign nothing that clients check: TLS and digests are all there is.
 fn simplestreams(url: &str) -> RemoteSettings {
     RemoteSettings::new(url).with_trust(TrustSetting::Channel)
+}
+
+/// `ubuntu-cloud:22.04` is enough to say where the alias is `ubuntu/22.04`.
+fn ubuntu_cloud() -> RemoteSettings {
+    let mut settings = simplestreams("https+simplestreams://cloud-images.ubuntu.com/releases");
+    settings
+        .arguments
+        .insert("strip".to_owned(), "ubuntu/".to_owned());
+    settings
 }
 
 fn name(text: &str) -> RemoteName {
@@ -99,28 +105,110 @@ fn name(text: &str) -> RemoteName {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
+
+    use imagestore_core::{TlsTrust, Trust};
+
     use super::*;
 
     #[test]
     fn names_the_remotes_and_pins_their_keys() {
-        let config = config().expect("a home directory");
+        let config = at("/nowhere".into(), None);
+        let remotes = config.remotes();
+        for (remote, url, keys) in [
+            (
+                "images",
+                "https+registry://registry.linuxcontainers.org",
+                "keys/registry.asc",
+            ),
+            (
+                "linuxcontainers",
+                "https+lxc-images://images.linuxcontainers.org",
+                "E7FB0CAEC8173D669066514CBAEFF88C22F6E216",
+            ),
+            (
+                "ubports",
+                "https+system-image://system-image.ubports.com",
+                "572EA5B6572AF4CEDE4526051A30C7D6585E9E81",
+            ),
+            (
+                "ubuntu",
+                "https+system-image://system-image.ubuntu.com",
+                "153F1C9EF1395FBF00352E8D0BFB847F3F272F5B",
+            ),
+        ] {
+            let settings = &remotes[&name(remote)];
+            assert_eq!(settings.url, url);
+            assert_eq!(settings.trusted_keys, [keys]);
+            assert_eq!(settings.trust, None);
+        }
+        assert_eq!(remotes.len(), 7);
+        assert_eq!(config.default_remote(), Some(&name("images")));
+    }
+
+    #[test]
+    fn believes_the_image_servers_of_today_by_their_channel() {
+        let config = at("/nowhere".into(), None);
+        for (remote, host, strip) in [
+            ("lxc", "images.linuxcontainers.org", None),
+            ("lxd", "images.lxd.canonical.com", None),
+            ("ubuntu-cloud", "cloud-images.ubuntu.com", Some("ubuntu/")),
+        ] {
+            let remote = config.remote(&name(remote)).expect("configured");
+            let remote = remote.expect("usable without a file");
+            assert_eq!(remote.url().protocol(), "simplestreams");
+            let base = remote.url().base().expect("over https");
+            assert_eq!((base.authority(), base.is_encrypted()), (host, true));
+            assert!(matches!(remote.trust(), Trust::Channel));
+            assert_eq!(remote.tls(), &TlsTrust::SystemRoots);
+            let found = remote.arguments().get("strip").map(String::as_str);
+            assert_eq!(found, strip);
+        }
+    }
+
+    #[test]
+    fn a_daemon_that_listens_is_the_default() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = |name: &str| directory.path().join(name);
+        let local = |incus: &str, lxd: &str| {
+            let (incus, lxd) = (path(incus), path(lxd));
+            local_host(&|name| match name {
+                "INCUS_SOCKET" => Some(incus.clone().into()),
+                "LXD_SOCKET" => Some(lxd.clone().into()),
+                _ => None,
+            })
+        };
+        let url = |protocol: &str, name: &str| {
+            let url = format!("unix+{protocol}://{}", path(name).display());
+            Some(url.parse::<RemoteUrl>().expect("a URL"))
+        };
+        let bind = |name: &str| UnixListener::bind(path(name)).expect("a socket");
+        let _live = bind("live");
+        let _forbidden = bind("forbidden");
+        drop(bind("dead"));
+        assert_eq!(local("live", "live"), url("incus", "live"));
+        assert_eq!(local("dead", "live"), url("lxd", "live"));
+        assert_eq!(local("dead", "missing"), None);
+        set_permissions(path("forbidden"), Permissions::from_mode(0o400)).expect("set");
+        if rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: to root no socket is forbidden");
+        } else {
+            assert_eq!(local("forbidden", "live"), url("lxd", "live"));
+            assert_eq!(local("dead", "forbidden"), None);
+        }
+
+        let config = at("/nowhere".into(), local("dead", "live"));
+        assert_eq!(config.default_remote(), Some(&name("local")));
+        let settings = &config.remotes()[&name("local")];
         assert_eq!(
-            config
-                .remotes()
-                .get(&name("images"))
-                .map(|it| it.url.as_str()),
-            Some("https+registry://registry.linuxcontainers.org")
+            settings.url,
+            format!("unix+lxd://{}", path("live").display())
         );
-        assert_eq!(
-            config
-                .remotes()
-                .get(&name("linuxcontainers"))
-                .map(|it| it.trusted_keys.join(",")),
-            Some("E7FB0CAEC8173D669066514CBAEFF88C22F6E216".to_owned())
-        );
-        assert_eq!(
-            config.remotes().contains_key(&name("local")),
-            local_host().is_some()
-        );
+        assert_eq!(settings.trust, Some(TrustSetting::Channel));
+        let config = at("/nowhere".into(), local("dead", "missing"));
+        assert_eq!(config.default_remote(), Some(&name("images")));
+        assert!(!config.remotes().contains_key(&name("local")));
     }
 }

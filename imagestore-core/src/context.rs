@@ -6,6 +6,7 @@ use imagestore_verify::Policy;
 use crate::freshness::{Forgetful, Memory};
 use crate::limits::Limits;
 use crate::progress::{Event, Progress, Silent};
+use crate::remote::RemoteConfig;
 use crate::transport::Transport;
 
 /// What every source works with: how to ask, how much to accept, what was seen before, and whom to
@@ -87,6 +88,16 @@ impl Context {
         &self.policy
     }
 
+    /// How signatures of this remote are judged: the clock is never taken to be before the newest
+    /// signature that is remembered of it, so a clock that was set back revives no expired key.
+    #[must_use]
+    pub fn policy_for(&self, remote: &RemoteConfig) -> Policy {
+        match self.memory.floor(&remote.id()) {
+            Some(floor) => self.policy.clone().with_floor(floor),
+            None => self.policy.clone(),
+        }
+    }
+
     /// Whom to tell.
     #[must_use]
     pub fn progress(&self) -> &Arc<dyn Progress> {
@@ -102,5 +113,12 @@ impl Context {
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.policy.at.unwrap_or_else(SystemTime::now)
+    }
+
+    /// The same, and not before the newest signature that is remembered of this remote.
+    #[must_use]
+    pub fn now_for(&self, remote: &RemoteConfig) -> SystemTime {
+        let floor = self.memory.floor(&remote.id());
+        floor.map_or(self.now(), |floor| floor.max(self.now()))
     }
 }

@@ -25,7 +25,7 @@ pub struct Document<'a> {
     remote: &'a RemoteConfig,
     url: Url,
     signature: Signature,
-    memory: Option<&'a str>,
+    common_memory: Option<&'a str>,
     keys: Option<&'a Keyring>,
     limit: u64,
     lifetime: Lifetime,
@@ -45,7 +45,7 @@ impl<'a> Document<'a> {
             remote,
             url: remote.url().document(path)?,
             signature: Signature::Beside,
-            memory: None,
+            common_memory: None,
             keys: None,
             limit: context.limits().index_bytes,
             lifetime: Lifetime::Index,
@@ -90,11 +90,13 @@ impl<'a> Document<'a> {
         self
     }
 
-    /// Remembered under this name instead of its path. For a document that is published in several
-    /// forms, so that an old one in one form cannot follow a new one in another.
+    /// Published in several forms, which are remembered together under this name, and each by its
+    /// path: an old one in one form cannot follow a new one in another. Across forms the numbers
+    /// that only rise are what counts, and the time of the signature with a slack of five minutes,
+    /// because a publisher signs the forms of one document in turn.
     #[must_use]
-    pub fn with_memory_name(mut self, name: &'a str) -> Self {
-        self.memory = Some(name);
+    pub fn with_common_memory(mut self, name: &'a str) -> Self {
+        self.common_memory = Some(name);
         self
     }
 
@@ -188,21 +190,25 @@ impl<'a> Document<'a> {
         let parsed = bytes.try_map(|bytes| parse(&bytes))?;
         if self.lifetime == Lifetime::Index {
             mark.counters.clone_from(&parsed.counters);
-            self.context
-                .memory()
-                .advance(
-                    &self.remote.id(),
-                    self.memory.unwrap_or_else(|| self.url.path()),
-                    &mark,
-                )
-                .map_err(|error| error.with_subject(&self.url))?;
+            // Its own form first: what that refuses must not raise what holds for all forms.
+            self.advance(self.url.path(), &mark)?;
+            if let Some(name) = self.common_memory {
+                self.advance(name, &mark.with_slack(FORMS_SLACK))?;
+            }
         }
         Ok(parsed.map(|parsed| parsed.value))
     }
 
+    fn advance(&self, name: &str, mark: &Mark) -> Result<()> {
+        let memory = self.context.memory();
+        memory
+            .advance(&self.remote.id(), name, mark)
+            .map_err(|error| error.with_subject(&self.url))
+    }
+
     async fn fetch_signed(&self, keys: &Keyring, caches: Caches) -> Result<Verified<Bytes>> {
         let document = self.get(&self.url, self.limit, caches).await?;
-        let verifier = Verifier::new(keys.clone(), self.context.policy().clone());
+        let verifier = Verifier::new(keys.clone(), self.context.policy_for(self.remote));
         let (place, framing) = match &self.signature {
             Signature::At { url, framing } => (url.clone(), *framing),
             Signature::Beside => (signature_url(&self.url), Framing::default()),
@@ -259,7 +265,7 @@ impl<'a> Document<'a> {
         };
         let age = self
             .context
-            .now()
+            .now_for(self.remote)
             .duration_since(signed_at)
             .unwrap_or_default();
         match self.remote.max_age() {
@@ -360,3 +366,4 @@ fn days(age: Duration) -> u64 {
 }
 
 const NOTEWORTHY_AGE: Duration = Duration::from_secs(7 * 86_400);
+const FORMS_SLACK: Duration = Duration::from_secs(5 * 60);

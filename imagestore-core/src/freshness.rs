@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use imagestore_verify::{Proof, Sha256};
 
@@ -23,6 +23,11 @@ pub trait Memory: fmt::Debug + Send + Sync {
     /// [`ErrorKind::RolledBack`] if it is older; [`ErrorKind::Malformed`] if it rises by more than
     /// it may at once; [`ErrorKind::Storage`] if it cannot be remembered.
     fn advance(&self, remote: &str, document: &str, mark: &Mark) -> Result<()>;
+
+    /// When the newest signature was made that is remembered of the remote with this id: a time that
+    /// has passed, whatever the clock says. Nothing where nothing is remembered, or it cannot be
+    /// read; what is to be remembered next says why.
+    fn floor(&self, remote: &str) -> Option<SystemTime>;
 }
 
 /// How new a document is.
@@ -38,6 +43,9 @@ pub struct Mark {
     /// By how much a number may rise at once, where that is bounded: one that leaps, and is
     /// remembered, would make everything honest look old.
     pub leaps: BTreeMap<String, u64>,
+    /// By how much it may have been signed earlier than the newest seen, where that speaks of
+    /// several forms of one document: they are signed in turn, and differ.
+    pub slack: Option<Duration>,
 }
 
 impl Mark {
@@ -69,6 +77,14 @@ impl Mark {
         self
     }
 
+    /// One form of a document among several: they may be signed this far apart, and two that were
+    /// signed in the same second are not two contents of one document.
+    #[must_use]
+    pub fn with_slack(mut self, slack: Duration) -> Self {
+        self.slack = Some(slack);
+        self
+    }
+
     /// What to remember when `next` comes after this: the higher of each.
     ///
     /// # Errors
@@ -82,7 +98,8 @@ impl Mark {
             return Ok(same);
         }
         if let (Some(seen), Some(found)) = (self.signed_at, next.signed_at) {
-            if found < seen {
+            let earliest = seen.checked_sub(next.slack.unwrap_or_default());
+            if earliest.is_some_and(|earliest| found < earliest) {
                 return Err(rolled_back(
                     "is older than one seen before",
                     seconds(found),
@@ -91,6 +108,7 @@ impl Mark {
                 ));
             }
             if found == seen
+                && next.slack.is_none()
                 && let (Some(old), Some(new)) = (self.digest, next.digest)
             {
                 return Err(Error::new(
@@ -167,6 +185,12 @@ impl Memory for InMemory {
         *seen = seen.advance(mark)?;
         Ok(())
     }
+
+    fn floor(&self, remote: &str) -> Option<SystemTime> {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_remote = marks.iter().filter(|((known, _), _)| known == remote);
+        of_remote.filter_map(|(_, mark)| mark.signed_at).max()
+    }
 }
 
 /// No memory: an old but signed index is believed.
@@ -176,6 +200,10 @@ pub(crate) struct Forgetful;
 impl Memory for Forgetful {
     fn advance(&self, _remote: &str, _document: &str, _mark: &Mark) -> Result<()> {
         Ok(())
+    }
+
+    fn floor(&self, _remote: &str) -> Option<SystemTime> {
+        None
     }
 }
 
@@ -262,5 +290,24 @@ mod tests {
             "rises by more than 10000 at once (version 10043, seen before 42); \
              if the remote was rebuilt on purpose, forget what is remembered of it"
         );
+    }
+
+    #[test]
+    fn forms_of_one_document_are_signed_in_turn_and_differ() {
+        let seen = mark(1000, b"one form").with_counter("updated", 7);
+        let other = |signed_at, updated| {
+            mark(signed_at, b"another form")
+                .with_counter("updated", updated)
+                .with_slack(Duration::from_secs(300))
+        };
+        for signed_at in [700, 1000, 1300] {
+            let kept = seen.advance(&other(signed_at, 7)).expect("the same again");
+            let newest = SystemTime::UNIX_EPOCH + Duration::from_secs(signed_at.max(1000));
+            assert_eq!(kept.signed_at, Some(newest), "{signed_at}");
+        }
+        let error = seen.advance(&other(699, 7)).expect_err("long before");
+        assert_eq!(error.kind(), ErrorKind::RolledBack);
+        let error = seen.advance(&other(1000, 6)).expect_err("an older one");
+        assert_eq!(error.kind(), ErrorKind::RolledBack);
     }
 }

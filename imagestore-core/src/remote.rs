@@ -89,7 +89,8 @@ impl RemoteConfig {
         self
     }
 
-    /// Refuse signed indexes older than this; without it they are only warned about.
+    /// Refuse indexes older than this, by their signature or, where a tree is believed by its channel,
+    /// by the date in them; without it they are only warned about.
     #[must_use]
     pub fn with_max_age(mut self, max_age: Option<Duration>) -> Self {
         self.max_age = max_age;
@@ -150,7 +151,7 @@ impl RemoteConfig {
         self.architecture.as_deref()
     }
 
-    /// The highest age of a signed index.
+    /// The highest age of an index.
     #[must_use]
     pub fn max_age(&self) -> Option<Duration> {
         self.max_age

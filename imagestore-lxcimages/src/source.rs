@@ -228,7 +228,7 @@ impl LxcImages {
 
     /// Whether a build is dated where a build can be.
     fn check_date(&self, found: &Found) -> Result<()> {
-        let latest = seconds_of(self.context.now()).saturating_add(MAX_AHEAD);
+        let latest = seconds_of(self.context.now_for(&self.remote)).saturating_add(MAX_AHEAD);
         match found.seconds {
             Some(built) if built > latest => Err(Error::new(
                 ErrorKind::Malformed,

@@ -89,10 +89,9 @@ impl Registry {
     /// [`ErrorKind::Untrusted`], [`ErrorKind::RolledBack`], [`ErrorKind::Expired`] or
     /// [`ErrorKind::Malformed`] if it is not to be believed, and those of the transport.
     pub async fn index(&self) -> Result<Verified<Index>> {
-        let document =
-            Document::new(&self.context, &self.remote, INDEX)?
-                .with_limit(MAX_INDEX.min(self.context.limits().index_bytes))
-                .with_noteworthy_age(NOTEWORTHY_AGE);
+        let document = Document::new(&self.context, &self.remote, INDEX)?
+            .with_limit(MAX_INDEX.min(self.context.limits().index_bytes))
+            .with_noteworthy_age(NOTEWORTHY_AGE);
         document
             .fetch(|bytes| self.parse(bytes))
             .await
@@ -107,7 +106,7 @@ impl Registry {
     fn parse(&self, bytes: &[u8]) -> Result<Parsed<Index>> {
         let url = self.remote.url().document(INDEX)?;
         let index = Index::parse(bytes).map_err(|cause| Error::from(cause).with_subject(&url))?;
-        let warning = index.check_time(self.context.now());
+        let warning = index.check_time(self.context.now_for(&self.remote));
         if let Some(warning) = warning.map_err(|error| error.with_subject(&url))? {
             self.context.tell(Event::Warning {
                 text: &format!("{warning}: {url}"),

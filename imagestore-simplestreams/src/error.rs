@@ -50,11 +50,25 @@ pub enum ParseError {
         /// The field.
         field: &'static str,
     },
-    /// A path that leads out of the tree, or that no URL holds.
-    #[error("a path leaves the tree: `{path}`")]
+    /// A path that leads out of the tree, or that can be read in two ways.
+    #[error("{problem}: `{path}`")]
     Path {
+        /// What is wrong with it.
+        problem: &'static str,
         /// The path, safe to show.
         path: String,
+    },
+    /// A product file that is neither `.json` nor `.sjson`.
+    #[error("the product file is neither .json nor .sjson: `{path}`")]
+    ProductFile {
+        /// Its path, safe to show.
+        path: String,
+    },
+    /// A version that nobody can ask for, because its serial can be no part of a path.
+    #[error("the serial of a version is no name: `{found}`")]
+    Serial {
+        /// The serial, safe to show.
+        found: String,
     },
     /// A size that is no number of bytes.
     #[error("the size of an item is not a number of bytes from 1 on: `{found}`")]
@@ -62,11 +76,13 @@ pub enum ParseError {
         /// What is there, safe to show.
         found: String,
     },
-    /// More objects and fields than the limit.
-    #[error("has more than {limit} objects and fields")]
+    /// More than the limit. Long texts, and what holds in many places, count as several.
+    #[error("has more than {limit} {what}")]
     TooMany {
         /// How many are allowed.
         limit: usize,
+        /// Of what.
+        what: &'static str,
     },
     /// Two different items of one type in one version.
     #[error("the version has two items of type `{ftype}`")]
@@ -83,6 +99,7 @@ impl ParseError {
         match self {
             Self::TooMany { .. } => ErrorKind::TooLarge,
             Self::Path { .. } => ErrorKind::Unsafe,
+            Self::ProductFile { .. } => ErrorKind::Unsupported,
             _ => ErrorKind::Malformed,
         }
     }

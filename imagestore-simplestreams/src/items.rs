@@ -1,13 +1,16 @@
 //! From the items of one version to the images it holds: which files make one image, and by what
 //! fingerprint it is known.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use imagestore_core::FileRole;
 use imagestore_verify::Sha256;
 
 use crate::error::ParseError;
-use crate::index::{check_path, shown};
 use crate::json::{Fields, Node};
 use crate::options::{ImageType, Prefer};
+use crate::path::{check_path, shown};
 
 /// One way a version is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +66,7 @@ impl Form {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     pub(crate) form: Form,
+    pub(crate) rank: Rank,
     pub(crate) fingerprint: Sha256,
     /// In the order in which they are hashed and unpacked.
     pub(crate) files: Vec<Item>,
@@ -73,6 +77,15 @@ impl Choice {
     #[must_use]
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// Its name among the images of a version: that of its form, with `+lxd` behind it where LXD and
+    /// Incus see different images.
+    pub(crate) fn name(&self) -> Cow<'static, str> {
+        match self.rank {
+            Rank::First => Cow::Borrowed(self.form.name()),
+            Rank::Second => Cow::Owned(format!("{}+lxd", self.form.name())),
+        }
     }
 
     /// By what LXD and Incus know it: sha256 of its files, one behind the other.
@@ -87,12 +100,19 @@ impl Choice {
     }
 }
 
+/// Whether there is a better image of its form in its version, which is another one then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    First,
+    Second,
+}
+
 /// One file of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     pub(crate) name: &'static str,
     pub(crate) role: FileRole,
-    pub(crate) path: String,
+    pub(crate) path: Arc<str>,
     pub(crate) sha256: Sha256,
     pub(crate) size: Option<u64>,
 }
@@ -130,7 +150,21 @@ pub(crate) struct Offer {
     pub(crate) choice: Result<Choice, ParseError>,
 }
 
-/// The images among the items of a version, each form once.
+impl Offer {
+    /// Whether this names it, as [`Choice::name`] does, or its form if there is something wrong
+    /// with it.
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        match &self.choice {
+            Ok(choice) => choice.name() == name,
+            Err(_) => self.form.name() == name,
+        }
+    }
+}
+
+/// The images among the items of a version, by form, the best of each form first: what is in order,
+/// then what is for Incus.
+///
+/// Trees for both programs list the same image twice. Where it is not the same, both are there.
 pub(crate) fn offers(items: &Node, above: &[&Fields]) -> Vec<Offer> {
     let shelf = Shelf { items, above };
     let mut offers: Vec<Offer> = Vec::new();
@@ -145,15 +179,24 @@ pub(crate) fn offers(items: &Node, above: &[&Fields]) -> Vec<Offer> {
             })
             .chain(shelf.unified(family));
         for (form, choice) in found {
-            // Trees for both programs list the same bytes twice. Where they differ, the first
-            // family counts.
-            if offers.iter().all(|offer| offer.form != form) {
-                offers.push(Offer { form, choice });
-            }
+            add(&mut offers, form, choice);
         }
     }
-    offers.sort_by_key(|offer| offer.form);
+    offers.sort_by_key(|offer| (offer.form, offer.choice.is_err()));
     offers
+}
+
+/// One more image of a form, if it is another one.
+fn add(offers: &mut Vec<Offer>, form: Form, mut choice: Result<Choice, ParseError>) {
+    let before = offers.iter().find(|offer| offer.form == form);
+    match (before.map(|offer| &offer.choice), &mut choice) {
+        (Some(Ok(first)), Ok(second)) if first.fingerprint == second.fingerprint => return,
+        (Some(Ok(_)), Ok(second)) => second.rank = Rank::Second,
+        // One that is wrong says nothing beside one that is not, or that says it already.
+        (Some(_), Err(_)) => return,
+        (Some(Err(_)) | None, _) => {}
+    }
+    offers.push(Offer { form, choice });
 }
 
 /// An item that makes the data of a form out of those of an older version.
@@ -161,7 +204,7 @@ pub(crate) fn offers(items: &Node, above: &[&Fields]) -> Vec<Offer> {
 pub(crate) struct DeltaItem {
     pub(crate) form: Form,
     /// The serial of the older version.
-    pub(crate) base: String,
+    pub(crate) base: Arc<str>,
     pub(crate) item: Item,
 }
 
@@ -172,12 +215,12 @@ pub(crate) fn deltas(items: &Node, above: &[&Fields]) -> Vec<DeltaItem> {
     for (form, ftype) in DELTAS {
         for item in items.below.values().map(|node| &node.fields) {
             if shelf.field(item, "ftype") == Some(ftype)
-                && let Some(base) = shelf.field(item, "delta_base")
+                && let Some(base) = shelf.shared(item, "delta_base")
                 && let Ok(delta) = shelf.item(item, ftype, ftype, FileRole::Sidecar)
             {
                 found.push(DeltaItem {
                     form: *form,
-                    base: base.to_owned(),
+                    base: Arc::clone(base),
                     item: delta,
                 });
             }
@@ -196,8 +239,10 @@ impl<'a> Shelf<'a> {
     /// The image of metadata and one kind of data, if both are there and the metadata say what they
     /// are together.
     fn split(&self, family: &Family, kind: &Kind) -> Result<Option<Choice>, ParseError> {
-        let (meta, data) = (self.one(family.metadata)?, self.one(kind.ftype)?);
-        let (Some(meta), Some(data)) = (meta, data) else {
+        let Some(data) = self.one(kind.ftype)? else {
+            return Ok(None);
+        };
+        let Some(meta) = self.one(family.metadata)? else {
             return Ok(None);
         };
         let combined = kind
@@ -209,6 +254,7 @@ impl<'a> Shelf<'a> {
         };
         Ok(Some(Choice {
             form: kind.form,
+            rank: Rank::First,
             fingerprint: digest(field, combined)?,
             files: vec![
                 self.item(meta, family.metadata, family.metadata, FileRole::Metadata)?,
@@ -231,6 +277,7 @@ impl<'a> Shelf<'a> {
             .item(item, name, name, FileRole::Unified)
             .map(|item| Choice {
                 form,
+                rank: Rank::First,
                 fingerprint: item.sha256,
                 files: vec![item],
             });
@@ -258,9 +305,12 @@ impl<'a> Shelf<'a> {
 
     /// What a field of an item is: its own, or the nearest above.
     fn field<'b>(&'b self, item: &'b Fields, name: &str) -> Option<&'b str> {
+        self.shared(item, name).map(AsRef::as_ref)
+    }
+
+    fn shared<'b>(&'b self, item: &'b Fields, name: &str) -> Option<&'b Arc<str>> {
         let own = item.get(name);
         own.or_else(|| self.above.iter().find_map(|fields| fields.get(name)))
-            .map(String::as_str)
     }
 
     fn item(
@@ -272,7 +322,7 @@ impl<'a> Shelf<'a> {
     ) -> Result<Item, ParseError> {
         let need = |field| {
             let missing = ParseError::Missing { ftype, field };
-            self.field(item, field).ok_or(missing)
+            self.shared(item, field).ok_or(missing)
         };
         let sha256 = digest("sha256", need("sha256")?)?;
         let size = match self.field(item, "size") {
@@ -283,10 +333,12 @@ impl<'a> Shelf<'a> {
                 Some(size.ok_or_else(|| ParseError::Size { found: shown(text) })?)
             }
         };
+        let path = need("path")?;
+        check_path(path)?;
         Ok(Item {
             name,
             role,
-            path: check_path(need("path")?)?.to_owned(),
+            path: Arc::clone(path),
             sha256,
             size,
         })

@@ -3,112 +3,148 @@ use std::collections::BTreeMap;
 use imagestore_core::{Entry, EntryKind, Error, ErrorKind, ImagePath, Result, architecture};
 
 use crate::find::{Found, Wish};
-use crate::products::{Product, Products};
+use crate::path::beginning;
+use crate::products::{Place, Product, Products};
+
+/// What lies below a prefix.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    pub(crate) entries: Vec<Entry>,
+    /// How many images and builds are not among them because something is wrong with them.
+    pub(crate) left_out: usize,
+    /// What is wrong with the first of these.
+    pub(crate) problem: Option<Error>,
+}
 
 impl Products {
     /// What lies one level below a prefix, sorted by name: folders of the columns, images, their
     /// builds, and aliases that lead to an image on this machine. Only what can be looked up is
     /// there.
-    pub(crate) fn below(&self, prefix: &ImagePath, wish: Wish<'_>) -> Result<Vec<Entry>> {
-        let mut entries = BTreeMap::new();
-        let mut there = prefix.is_empty();
+    pub(crate) fn below(&self, prefix: &ImagePath, wish: Wish<'_>) -> Result<Listed> {
+        let mut lines = Lines::default();
         for product in &self.all {
-            let Some(depth) = product.is_below(prefix) else {
-                continue;
-            };
-            let Ok(found) = product.choose(None, wish.options) else {
-                continue;
-            };
-            let place = product.place.segments();
-            match place.get(depth) {
-                Some(name) if depth + 1 == place.len() => {
-                    there = true;
-                    entries.insert(name.clone(), image(name, &found));
-                }
-                Some(name) => {
-                    there = true;
-                    let folder = || Entry::new(name, EntryKind::Folder);
-                    entries.entry(name.clone()).or_insert_with(folder);
-                }
-                None => {
-                    let builds = builds(product, prefix, wish);
-                    there |= builds.is_some();
-                    entries.extend(builds.into_iter().flatten());
-                }
-            }
+            lines.add_product(product, prefix, wish);
         }
-        for alias in self.by_alias.keys() {
-            let Some((alias, rest)) = rest_of(alias, prefix) else {
-                continue;
-            };
-            let Ok(found) = self.find(&alias, wish) else {
-                continue;
-            };
-            there = true;
-            let name = rest.to_string();
-            if !rest.is_empty() && !entries.contains_key(&name) {
-                let mut entry = image(&name, &found);
-                entry.kind = EntryKind::Alias;
-                entries.insert(name, entry);
-            }
+        for alias in self.order.alias_names(&self.all) {
+            self.add_alias(&mut lines, alias, prefix, wish);
         }
-        if there {
-            return Ok(entries.into_values().collect());
+        if prefix.is_empty() || lines.there {
+            lines.listed.entries = lines.entries.into_values().collect();
+            return Ok(lines.listed);
         }
-        Err(Error::new(
-            ErrorKind::NotFound,
-            "no image has a name that begins with this",
-        )
-        .with_subject(format_args!("`{prefix}`")))
+        Err(lines.listed.problem.unwrap_or_else(|| {
+            let problem = "no image has a name that begins with this";
+            Error::new(ErrorKind::NotFound, problem).with_subject(format_args!("`{prefix}`"))
+        }))
     }
-}
 
-impl Product {
-    /// How many segments of its place the prefix covers, if it begins with it or names a build.
-    fn is_below(&self, prefix: &ImagePath) -> Option<usize> {
-        let (place, prefix) = (self.place.segments(), prefix.segments());
-        let in_columns = place.len() == COLUMNS;
-        let same = |(n, (found, wanted)): (usize, (&String, &String))| match n {
-            0 if in_columns => found.eq_ignore_ascii_case(wanted),
-            ARCHITECTURE if in_columns => architecture::same(found, wanted),
-            _ => found == wanted,
+    fn add_alias(&self, lines: &mut Lines, alias: &str, prefix: &ImagePath, wish: Wish<'_>) {
+        let strip = wish.options.strip.as_deref();
+        let short = strip.and_then(|strip| alias.strip_prefix(strip));
+        let Ok(alias) = short.unwrap_or(alias).parse::<ImagePath>() else {
+            return;
         };
-        let fits = place.iter().zip(prefix).enumerate().all(same);
-        (fits && prefix.len() <= place.len() + 1).then_some(prefix.len())
-    }
-}
-
-/// The builds of a product, or nothing below one of them; nothing at all if the prefix names a
-/// build that is not there.
-fn builds(
-    product: &Product,
-    prefix: &ImagePath,
-    wish: Wish<'_>,
-) -> Option<BTreeMap<String, Entry>> {
-    if let Some(build) = prefix.segments().get(product.place.segments().len()) {
-        let found = product.choose(Some(build), wish.options);
-        return found.ok().map(|_| BTreeMap::new());
-    }
-    let mut entries = BTreeMap::new();
-    for version in &product.versions {
-        // A serial that can be no segment of a path cannot be asked for.
-        let plain = ImagePath::from_segments([&version.serial]).is_ok();
-        if let Ok(found) = product.choose(Some(&version.serial), wish.options)
-            && plain
-        {
-            entries.insert(version.serial.clone(), image(&version.serial, &found));
+        let Some(rest) = alias.strip_prefix(prefix) else {
+            return;
+        };
+        let Ok(found) = self.aliased(&alias, wish) else {
+            return;
+        };
+        lines.there = true;
+        let name = rest.to_string();
+        if !rest.is_empty() && !lines.entries.contains_key(&name) {
+            let mut entry = image(&name, &found);
+            entry.kind = EntryKind::Alias;
+            lines.entries.insert(name, entry);
         }
     }
-    Some(entries)
 }
 
-fn image(name: &str, found: &Found) -> Entry {
+/// A listing while it is made.
+#[derive(Default)]
+struct Lines {
+    entries: BTreeMap<String, Entry>,
+    listed: Listed,
+    /// Whether the prefix means anything.
+    there: bool,
+}
+
+impl Lines {
+    fn add_product(&mut self, product: &Product, prefix: &ImagePath, wish: Wish<'_>) {
+        let place = product.segments();
+        if !is_below(product, &place, prefix) {
+            return;
+        }
+        let rest = place.get(prefix.segments().len()..).unwrap_or_default();
+        let build = prefix.segments().get(place.len()).map(String::as_str);
+        if rest.is_empty() && build.is_none() {
+            return self.add_builds(product, wish);
+        }
+        match (rest, product.choose(build, wish.options)) {
+            (_, Err(error)) => self.leave_out(error),
+            ([name], Ok(found)) => {
+                self.there = true;
+                let name = (*name).to_owned();
+                self.entries.insert(name.clone(), image(&name, &found));
+            }
+            ([name, ..], Ok(_)) => {
+                self.there = true;
+                let folder = || Entry::new(*name, EntryKind::Folder);
+                let entry = self.entries.entry((*name).to_owned());
+                entry.or_insert_with(folder);
+            }
+            // Nothing lies below a build.
+            ([], Ok(_)) => self.there = true,
+        }
+    }
+
+    fn add_builds(&mut self, product: &Product, wish: Wish<'_>) {
+        for version in &product.versions {
+            let Some(offer) = version.offer(wish.options) else {
+                continue;
+            };
+            self.there = true;
+            match product.found(version, offer, true) {
+                Ok(found) => {
+                    let serial = version.serial().to_owned();
+                    self.entries.insert(serial.clone(), image(&serial, &found));
+                }
+                Err(error) => self.leave_out(error),
+            }
+        }
+    }
+
+    /// What is not there at all is no problem.
+    fn leave_out(&mut self, error: Error) {
+        if error.kind() != ErrorKind::NotFound {
+            self.listed.left_out += 1;
+            self.listed.problem.get_or_insert(error);
+        }
+    }
+}
+
+/// Whether the place of a product begins with the prefix, or the prefix names a build of it.
+fn is_below(product: &Product, place: &[&str], prefix: &ImagePath) -> bool {
+    let in_columns = product.place == Place::Columns;
+    let prefix = prefix.segments();
+    let same = |(n, (found, wanted)): (usize, (&&str, &String))| match n {
+        0 if in_columns => **found == wanted.to_lowercase(),
+        ARCHITECTURE if in_columns => architecture::same(found, wanted),
+        _ => found == wanted,
+    };
+    prefix.len() <= place.len() + 1 && place.iter().zip(prefix).enumerate().all(same)
+}
+
+fn image(name: &str, found: &Found<'_>) -> Entry {
     let mut entry = Entry::new(name, EntryKind::Image)
         .with_description(description(found))
-        .with_property("build", &found.serial)
+        .with_property("build", found.version.serial())
         .with_property("fingerprint", found.choice.fingerprint.to_string())
         .with_property("type", found.choice.form.image_type().name())
-        .with_property("architecture", &found.architecture);
+        .with_property(
+            "architecture",
+            beginning(found.product.architecture(), MAX_WORD),
+        );
     let sizes: Option<u64> = found.choice.files.iter().map(|file| file.size).sum();
     if let Some(size) = sizes {
         entry = entry.with_property("size", size.to_string());
@@ -117,25 +153,22 @@ fn image(name: &str, found: &Found) -> Entry {
 }
 
 /// A sentence for people, as LXD makes it: `ubuntu trusty amd64 (default) (20240102_03:42)`.
-pub(crate) fn description(found: &Found) -> Option<String> {
-    let [os, release, arch, variant] = found.columns.as_ref()?;
-    let title = found.properties.get("release_title").unwrap_or(release);
-    let os = found.properties.get("os").unwrap_or(os);
-    let label = match found.properties.get("label") {
-        Some(label) => format!(" ({label})"),
+pub(crate) fn description(found: &Found<'_>) -> Option<String> {
+    let columns = found.product.columns.as_ref()?;
+    let property = |name| found.product.property(found.version, name);
+    let short = |text| beginning(text, MAX_WORD);
+    let os = short(property("os").unwrap_or(&columns.os));
+    let title = short(property("release_title").unwrap_or(&columns.release));
+    let arch = short(found.product.architecture());
+    let variant = short(&columns.variant);
+    let label = match property("label") {
+        Some(label) => format!(" ({})", short(label)),
         None => String::new(),
     };
-    let serial = &found.serial;
+    let serial = found.version.serial();
     let text = format!("{os} {title} {arch} ({variant}){label} ({serial})");
     Some(imagestore_core::printable(&text))
 }
 
-/// An alias as a path, and what of it is behind a prefix.
-fn rest_of(alias: &str, prefix: &ImagePath) -> Option<(ImagePath, ImagePath)> {
-    let alias: ImagePath = alias.parse().ok()?;
-    let rest = alias.strip_prefix(prefix)?;
-    Some((alias, rest))
-}
-
-const COLUMNS: usize = 4;
 const ARCHITECTURE: usize = 2;
+const MAX_WORD: usize = 80;

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use imagestore_core::{Error, ErrorKind, RemoteConfig, Result};
+use imagestore_core::{Error, ErrorKind, ImagePath, RemoteConfig, Result};
 
 /// For what an image is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,10 +40,12 @@ pub enum Prefer {
 }
 
 /// How a remote of this protocol is read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) image_type: ImageType,
     pub(crate) prefer: Prefer,
+    /// What aliases begin with and need not.
+    pub(crate) strip: Option<String>,
 }
 
 impl Options {
@@ -64,6 +66,14 @@ impl Options {
             Some("squashfs") => self.prefer = Prefer::Squashfs,
             Some("tar") => self.prefer = Prefer::Tar,
             Some(other) => return Err(invalid(remote, "prefer", other, "`squashfs` or `tar`")),
+        }
+        if let Some(strip) = arguments.get("strip") {
+            let folder = strip.strip_suffix('/').unwrap_or_default();
+            if folder.is_empty() || folder.parse::<ImagePath>().is_err() {
+                let wanted = "what aliases begin with, a slash at its end";
+                return Err(invalid(remote, "strip", strip, wanted));
+            }
+            self.strip = Some(strip.clone());
         }
         Ok(self)
     }

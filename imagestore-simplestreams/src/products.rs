@@ -1,49 +1,76 @@
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use imagestore_core::ImagePath;
 use imagestore_verify::Sha256;
 
-use crate::date::{compare_serials, of_mail};
+use crate::budget::Budget;
+use crate::date::compare_serials;
 use crate::error::ParseError;
-use crate::index::{PRODUCTS_FORMAT, shown};
-use crate::items::{Choice, DeltaItem, Item, Offer, deltas, offers};
-use crate::json::{Aliases, Fields, Node};
+use crate::items::{Choice, DeltaItem, Item, Offer};
+use crate::json::Fields;
+use crate::order::Order;
+use crate::path::beginning;
 
 /// All products of a tree, of one product file or several.
 #[derive(Clone, Debug, Default)]
 pub struct Products {
+    /// Sorted by name.
     pub(crate) all: Vec<Product>,
-    pub(crate) by_alias: HashMap<String, Vec<usize>>,
-    updated: Option<u64>,
+    pub(crate) order: Order,
+    pub(crate) updated: Option<u64>,
+    /// How much of the limit they take.
+    pub(crate) weight: usize,
 }
 
 /// What is built again and again: one variant of one release for one architecture.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Product {
-    pub(crate) name: String,
-    pub(crate) aliases: Vec<String>,
-    /// Distribution, release, architecture and variant, if it has them.
-    pub(crate) columns: Option<[String; 4]>,
-    pub(crate) architecture: String,
-    /// The path by which it goes: its columns, unless another product has the same.
-    pub(crate) place: ImagePath,
-    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) name: Arc<str>,
+    pub(crate) aliases: Vec<Box<str>>,
+    pub(crate) columns: Option<Columns>,
+    pub(crate) architecture: Arc<str>,
+    /// The name of the architecture that all its names lead to.
+    pub(crate) machine: Arc<str>,
+    pub(crate) place: Place,
+    pub(crate) properties: Fields,
+    /// What holds for all products of its file.
+    pub(crate) inherited: Arc<Fields>,
     /// The newest first.
     pub(crate) versions: Vec<Version>,
+}
+
+/// What a product is an image of, if its tree says it in words that a path can hold. Between
+/// release and variant stands the architecture.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Columns {
+    /// In lower case.
+    pub(crate) os: Arc<str>,
+    pub(crate) release: Arc<str>,
+    pub(crate) variant: Arc<str>,
+}
+
+/// By what path a product goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Columns,
+    /// Its name, because it has no columns, or another product has the same.
+    Name,
 }
 
 /// One dated issue of a product.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
-    pub(crate) serial: String,
-    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) serial: Arc<str>,
+    pub(crate) properties: Fields,
     pub(crate) offers: Vec<Offer>,
     pub(crate) deltas: Vec<DeltaItem>,
 }
 
 impl Products {
-    /// Reads a product file of at most `limit` objects and fields.
+    /// Reads a product file of at most `limit` objects and fields. Long ones, and those that hold in
+    /// many places, count as several.
     ///
     /// Something wrong with one image is an error for that image, when it is asked for, and for no
     /// other.
@@ -51,46 +78,23 @@ impl Products {
     /// # Errors
     /// [`ParseError`] if this is no product file, or the one of something else than `content_id`.
     pub fn parse(bytes: &[u8], content_id: &str, limit: usize) -> Result<Self, ParseError> {
-        let tree = Node::parse(bytes, limit)?;
-        let text = |name: &str| tree.fields.get(name).map_or("", String::as_str);
-        if text("format") != PRODUCTS_FORMAT {
-            return Err(ParseError::Format {
-                found: shown(text("format")),
-                wanted: PRODUCTS_FORMAT,
-            });
-        }
-        // A signature covers bytes, not names: without this one product file could be served in
-        // the place of another.
-        if tree.fields.contains_key("content_id") && text("content_id") != content_id {
-            return Err(ParseError::ContentId {
-                found: shown(text("content_id")),
-                wanted: shown(content_id),
-            });
-        }
-        let updated = of_mail(text("updated"));
-        let Node {
-            mut fields,
-            aliases,
-            below,
-        } = tree;
-        expand(&aliases, &mut fields);
-        let products = below
-            .into_iter()
-            .filter_map(|(name, node)| Product::new(name, node, &fields, &aliases));
-        Ok(Self {
-            all: products.collect(),
-            by_alias: HashMap::new(),
-            updated,
-        }
-        .placed())
+        Self::parse_within(bytes, content_id, &Budget::new(limit, 0))
     }
 
     /// All products of both.
     #[must_use]
-    pub fn joined(mut self, other: Self) -> Self {
-        self.all.extend(other.all);
-        self.updated = self.updated.max(other.updated);
-        self.placed()
+    pub fn joined(self, other: Self) -> Self {
+        Self::joined_all(vec![self, other])
+    }
+
+    pub(crate) fn joined_all(parts: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for part in parts {
+            all.all.extend(part.all);
+            all.updated = all.updated.max(part.updated);
+            all.weight += part.weight;
+        }
+        all.placed()
     }
 
     /// The products, sorted by name.
@@ -105,77 +109,21 @@ impl Products {
     }
 
     /// Sorts them, and finds out by which path each goes.
-    fn placed(mut self) -> Self {
+    pub(crate) fn placed(mut self) -> Self {
         self.all.sort_by(|one, other| one.name.cmp(&other.name));
-        let mut seen = BTreeSet::new();
-        let mut shared = BTreeSet::new();
-        for columns in self
-            .all
-            .iter()
-            .filter_map(|product| product.columns.as_ref())
-        {
-            if !seen.insert(columns) {
-                shared.insert(columns.clone());
-            }
-        }
-        self.by_alias.clear();
+        self.order = Order::of(&self.all);
+        let shared: BTreeSet<_> = self.order.with_the_same_columns(&self.all).collect();
         for (n, product) in self.all.iter_mut().enumerate() {
-            let own = product
-                .columns
-                .as_ref()
-                .filter(|columns| !shared.contains(*columns))
-                .and_then(|columns| ImagePath::from_segments(columns).ok());
-            let by_name = || ImagePath::from_segments([&product.name]).unwrap_or_default();
-            product.place = own.unwrap_or_else(by_name);
-            for alias in &product.aliases {
-                self.by_alias.entry(alias.clone()).or_default().push(n);
-            }
+            product.place = match product.columns {
+                Some(_) if !shared.contains(&n) => Place::Columns,
+                _ => Place::Name,
+            };
         }
         self
     }
 }
 
 impl Product {
-    /// Nothing if its name can be no part of a path, since then nobody can ask for it.
-    fn new(name: String, mut node: Node, tree: &Fields, aliases: &Aliases) -> Option<Self> {
-        ImagePath::from_segments([&name]).ok()?;
-        expand(aliases, &mut node.fields);
-        let field = |field: &str| {
-            let own = node.fields.get(field).or_else(|| tree.get(field));
-            own.map(String::as_str).filter(|value| !value.is_empty())
-        };
-        // "x86_64 x86_64" has been seen.
-        let architecture = field("arch").and_then(|arch| arch.split_ascii_whitespace().next());
-        let architecture = architecture.unwrap_or("unknown").to_owned();
-        let columns = field("os").zip(field("release")).map(|(os, release)| {
-            let variant = field("variant").unwrap_or("default").to_owned();
-            let (os, release) = (os.to_lowercase(), release.to_owned());
-            [os, release, architecture.clone(), variant]
-        });
-        let names = field("aliases")
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim);
-        let names: BTreeSet<_> = names.filter(|alias| !alias.is_empty()).collect();
-        let aliases_of = names.into_iter().map(str::to_owned).collect();
-        let properties = properties(&[&node.fields, tree]);
-        let mut versions: Vec<_> = node
-            .below
-            .into_iter()
-            .map(|(serial, version)| Version::new(serial, version, &node.fields, tree, aliases))
-            .collect();
-        versions.sort_by(|one, other| newest_first(&one.serial, &other.serial));
-        Some(Self {
-            name,
-            aliases: aliases_of,
-            columns,
-            architecture,
-            place: ImagePath::default(),
-            properties,
-            versions,
-        })
-    }
-
     /// The name by which the tree knows it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -184,7 +132,12 @@ impl Product {
 
     /// Its other names.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
-        self.aliases.iter().map(String::as_str)
+        self.aliases.iter().map(AsRef::as_ref)
+    }
+
+    pub(crate) fn is_alias(&self, alias: &str) -> bool {
+        let found = self.aliases.binary_search_by(|it| (**it).cmp(alias));
+        found.is_ok()
     }
 
     /// The architecture as the tree calls it.
@@ -195,8 +148,46 @@ impl Product {
 
     /// The path by which it goes on the remote.
     #[must_use]
-    pub fn place(&self) -> &ImagePath {
-        &self.place
+    pub fn place(&self) -> ImagePath {
+        ImagePath::from_segments(self.segments()).unwrap_or_default()
+    }
+
+    /// The segments of that path.
+    pub(crate) fn segments(&self) -> Vec<&str> {
+        match (self.place, &self.columns) {
+            (Place::Columns, Some(columns)) => {
+                let architecture = &*self.architecture;
+                vec![
+                    &columns.os,
+                    &columns.release,
+                    architecture,
+                    &columns.variant,
+                ]
+            }
+            _ => vec![&self.name],
+        }
+    }
+
+    /// What there is to say to people of a version, from the lowest level on that says it.
+    pub(crate) fn property<'a>(&'a self, version: &'a Version, name: &str) -> Option<&'a str> {
+        let levels = [&version.properties, &self.properties, &*self.inherited];
+        let value = levels.into_iter().find_map(|fields| fields.get(name));
+        value.map(AsRef::as_ref)
+    }
+
+    /// All that there is to say to people of a version.
+    pub(crate) fn properties(&self, version: &Version) -> Fields {
+        let mut all = Fields::clone(&self.inherited);
+        all.extend(self.properties.clone());
+        all.extend(version.properties.clone());
+        all
+    }
+
+    /// The version with this serial.
+    pub(crate) fn version(&self, serial: &str) -> Option<&Version> {
+        let order = |version: &Version| newest_first(&version.serial, serial);
+        let n = self.versions.binary_search_by(order).ok()?;
+        self.versions.get(n)
     }
 
     /// The deltas to an image of a version, each with the digest of the file it starts from.
@@ -206,10 +197,7 @@ impl Product {
             .iter()
             .filter(|delta| delta.form == choice.form);
         let from = |delta: &DeltaItem| {
-            let older = self
-                .versions
-                .iter()
-                .find(|older| older.serial == delta.base)?;
+            let older = self.version(&delta.base)?;
             let base = older.choices().find(|base| base.form == delta.form)?;
             Some((base.files.last()?.sha256, delta.item.clone()))
         };
@@ -223,26 +211,6 @@ impl Product {
 }
 
 impl Version {
-    fn new(
-        serial: String,
-        mut node: Node,
-        product: &Fields,
-        tree: &Fields,
-        aliases: &Aliases,
-    ) -> Self {
-        expand(aliases, &mut node.fields);
-        for item in node.below.values_mut() {
-            expand(aliases, &mut item.fields);
-        }
-        let above = [&node.fields, product, tree];
-        Self {
-            properties: properties(&[&node.fields]),
-            offers: offers(&node, &above),
-            deltas: deltas(&node, &above),
-            serial,
-        }
-    }
-
     /// What tells it from the others of its product: a date, in most trees.
     #[must_use]
     pub fn serial(&self) -> &str {
@@ -257,45 +225,13 @@ impl Version {
     }
 }
 
-/// Puts in what comes along with a value: `_aliases` of the format. It replaces what is there.
-fn expand(aliases: &Aliases, fields: &mut Fields) {
-    for (field, values) in aliases {
-        if let Some(more) = fields.get(field).and_then(|value| values.get(value)) {
-            fields.extend(
-                more.iter()
-                    .map(|(name, value)| (name.clone(), value.clone())),
-            );
-        }
-    }
+pub(crate) fn newest_first(one: &str, other: &str) -> Ordering {
+    let date = |serial| beginning(serial, MAX_SERIAL);
+    compare_serials(date(other), date(one)).then_with(|| other.cmp(one))
 }
 
-/// What there is to say to people, from the lowest level on that says it.
-fn properties(levels: &[&Fields]) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for fields in levels.iter().rev() {
-        for (name, value) in *fields {
-            if PROPERTIES.contains(&name.as_str()) || name.starts_with("requirements.") {
-                found.insert(name.clone(), value.clone());
-            }
-        }
-    }
-    found
-}
+/// With the name of a form behind it a segment of a path still.
+pub(crate) const MAX_SERIAL: usize = 128;
 
-fn newest_first(one: &str, other: &str) -> Ordering {
-    compare_serials(other, one)
-}
-
-const PROPERTIES: &[&str] = &[
-    "label",
-    "license",
-    "os",
-    "pubname",
-    "release",
-    "release_codename",
-    "release_title",
-    "support_eol",
-    "supported",
-    "variant",
-    "version",
-];
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use imagestore_core::freshness::Mark;
 use imagestore_core::{
-    Caches, Check, Context, Delta, Download, Error, ErrorKind, Event, Image, ImageFile, ImageId,
-    ImagePath, ImageSource, Listing, Lookup, Parsed, Protocol, RemoteConfig, Result, architecture,
-    async_trait,
+    Caches, Context, Error, ErrorKind, Event, Image, ImagePath, ImageSource, Listing, Lookup,
+    Parsed, Protocol, RemoteConfig, Result, Trust, architecture, async_trait,
 };
-use imagestore_verify::{Sha256, Verified};
+use imagestore_verify::Verified;
 
-use crate::date::of_serial;
+use crate::budget::Budget;
 use crate::error::ParseError;
-use crate::find::{Found, Wish};
-use crate::index::{Index, ProductFile, shown};
-use crate::items::Item;
+use crate::find::Wish;
+use crate::index::{Index, Problem, ProductFile};
 use crate::kept::{Kept, LONGEST_STALE, Moment, Snapshot};
-use crate::list::description;
 use crate::options::{ImageType, Options, Prefer};
 use crate::products::Products;
 use crate::trust;
@@ -57,7 +53,7 @@ impl Protocol for SimplestreamsProtocol {
     }
 
     fn source(&self, remote: RemoteConfig, context: &Context) -> Result<Arc<dyn ImageSource>> {
-        let options = self.options.for_remote(&remote)?;
+        let options = self.options.clone().for_remote(&remote)?;
         Ok(Arc::new(Simplestreams {
             remote,
             context: context.clone(),
@@ -73,8 +69,8 @@ impl Protocol for SimplestreamsProtocol {
 /// those that come while it is asked; clones share it.
 #[derive(Clone, Debug)]
 pub struct Simplestreams {
-    remote: RemoteConfig,
-    context: Context,
+    pub(crate) remote: RemoteConfig,
+    pub(crate) context: Context,
     options: Options,
     kept: Arc<Kept>,
 }
@@ -180,28 +176,41 @@ impl Simplestreams {
             self.dated(index, updated, INDEX)
         });
         let index = index.await.map_err(Missed::Other)?;
+        for Problem { content_id, error } in index.problems() {
+            let url = self.remote.url();
+            let text = format!("{url}/{INDEX} names a file for `{content_id}` in vain: {error}");
+            self.context.tell(Event::Warning { text: &text });
+        }
         let files: Vec<ProductFile> = index.files().cloned().collect();
-        let mut all = index.map(|_| Products::default());
+        let mut all = index.map(|_| Vec::new());
+        let mut spent = 0;
         for file in files {
-            let products = self.product_file(&file, caches).await;
+            let products = self.product_file(&file, caches, spent).await;
             let products = products.map_err(|error| match error.kind() {
                 ErrorKind::NotFound => Missed::Product(error),
                 _ => Missed::Other(error),
             })?;
-            all = all.and(products).map(|(all, more)| all.joined(more));
+            spent += products.weight;
+            all = all.and(products).map(|(mut all, more)| {
+                all.push(more);
+                all
+            });
         }
-        Ok(all)
+        Ok(all.map(Products::joined_all))
     }
 
-    async fn product_file(&self, file: &ProductFile, caches: Caches) -> Result<Verified<Products>> {
-        let Some(stem) = trust::stem(file.path()) else {
-            let problem = "the product file is neither .json nor .sjson";
-            return Err(Error::new(ErrorKind::Unsupported, problem)
-                .with_subject(format_args!("`{}`", file.path())));
-        };
+    /// The products of one file, of which there may be as many as the others left of the limit.
+    async fn product_file(
+        &self,
+        file: &ProductFile,
+        caches: Caches,
+        spent: usize,
+    ) -> Result<Verified<Products>> {
+        let stem = trust::stem(file.path()).unwrap_or(file.path());
         let limit = self.context.limits().entries;
         trust::fetch(&self.context, &self.remote, stem, caches, |bytes| {
-            let products = Products::parse(bytes, file.content_id(), limit)
+            let budget = Budget::new(limit, spent);
+            let products = Products::parse_within(bytes, file.content_id(), &budget)
                 .map_err(|error| self.about(error, stem))?;
             let updated = products.updated();
             self.dated(products, updated, stem)
@@ -212,22 +221,49 @@ impl Simplestreams {
     /// What a document says, with its date, which may only rise.
     fn dated<T>(&self, value: T, updated: Option<u64>, stem: &str) -> Result<Parsed<T>> {
         let parsed = Parsed::new(value);
-        match updated {
-            None => Ok(parsed),
-            Some(updated) if updated > self.latest() => {
-                let (what, found) = ("updated", updated.to_string());
-                Err(self.about(ParseError::FromTheFuture { what, found }, stem))
-            }
-            Some(updated) => Ok(parsed.with_counter("updated", updated)),
+        let Some(updated) = updated else {
+            return Ok(parsed);
+        };
+        if updated > self.latest() {
+            let (what, found) = ("updated", updated.to_string());
+            return Err(self.about(ParseError::FromTheFuture { what, found }, stem));
         }
+        // Where it is signed, the time of the signature is what counts.
+        if let Trust::Channel = self.remote.trust() {
+            self.check_age(updated, stem)?;
+        }
+        Ok(parsed.with_counter("updated", updated))
+    }
+
+    fn check_age(&self, updated: u64, stem: &str) -> Result<()> {
+        let age = Duration::from_secs(self.seconds().saturating_sub(updated));
+        let (url, days) = (self.remote.url(), age.as_secs() / DAY);
+        match self.remote.max_age() {
+            Some(highest) if age > highest => {
+                let highest = highest.as_secs() / DAY;
+                let problem = format!("was written {days} days ago, at most {highest} are allowed");
+                return Err(Error::new(ErrorKind::Expired, problem)
+                    .with_subject(format_args!("{url}/{stem}")));
+            }
+            _ if age > NOTEWORTHY_AGE => {
+                let text = format!("{url}/{stem} was written {days} days ago");
+                self.context.tell(Event::Warning { text: &text });
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The latest date that an honest publisher writes.
-    fn latest(&self) -> u64 {
-        let now = self.context.now().duration_since(SystemTime::UNIX_EPOCH);
-        now.unwrap_or(Duration::ZERO)
-            .as_secs()
-            .saturating_add(MAX_AHEAD)
+    pub(crate) fn latest(&self) -> u64 {
+        self.seconds().saturating_add(MAX_AHEAD)
+    }
+
+    /// The seconds since 1970 by which everything is judged.
+    fn seconds(&self) -> u64 {
+        let now = self.context.now_for(&self.remote);
+        let now = now.duration_since(SystemTime::UNIX_EPOCH);
+        now.unwrap_or_default().as_secs()
     }
 
     fn about(&self, error: ParseError, stem: &str) -> Error {
@@ -238,75 +274,8 @@ impl Simplestreams {
         let architecture = self.remote.architecture();
         Wish {
             architecture: architecture.unwrap_or_else(|| architecture::native()),
-            options: self.options,
+            options: &self.options,
         }
-    }
-
-    fn check_date(&self, found: &Found) -> Result<()> {
-        match of_serial(&found.serial) {
-            Some(built) if built > self.latest() => {
-                let (what, found_date) = ("a serial", shown(&found.serial));
-                let error = ParseError::FromTheFuture {
-                    what,
-                    found: found_date,
-                };
-                Err(Error::from(error)
-                    .with_subject(format_args!("`{}`", found.place))
-                    .with_remedy("check the clock of this machine"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Remembers the newest version of a product, which may only rise. A version that was named
-    /// says nothing about the newest.
-    fn remember(&self, found: &Found, id: &ImageId) -> Result<()> {
-        let built = of_serial(&found.serial).filter(|_| !found.named);
-        let Some(built) = built else {
-            return Ok(());
-        };
-        let product = format!("product:{}:{}", found.name, found.choice.form.name());
-        let mark = Mark::default().with_counter("serial", built);
-        let memory = self.context.memory();
-        memory
-            .advance(&self.remote.id(), &product, &mark)
-            .map_err(|error| error.with_subject(id))
-    }
-
-    fn image(&self, found: &Found) -> Result<Image> {
-        let place = found.place.to_string();
-        let form = found.choice.form;
-        let build = format!("{}+{}", found.serial, form.name());
-        let id = ImageId::new(self.remote.id(), place, build);
-        self.check_date(found)?;
-        self.remember(found, &id)?;
-        let downloads = found.choice.files.iter().map(|item| self.download(item));
-        let mut downloads = downloads.collect::<Result<Vec<_>>>()?;
-        if let Some(data) = downloads.pop() {
-            downloads.push(self.with_deltas(data, &found.deltas)?);
-        }
-        let mut image = Image::new(id, downloads)
-            .with_fingerprint(found.choice.fingerprint)
-            .with_property("product", &found.name)
-            .with_property("build", &found.serial)
-            .with_property("form", form.name())
-            .with_property("type", form.image_type().name());
-        for (name, value) in &found.properties {
-            image = image.with_property(name, value);
-        }
-        let names = architecture::aliases(&found.architecture);
-        let architecture = names.first().copied().unwrap_or(&found.architecture);
-        image = image.with_property("architecture", architecture);
-        if let Some([os, release, _, variant]) = &found.columns {
-            image = image
-                .with_property("distribution", os)
-                .with_property("release", release)
-                .with_property("variant", variant);
-        }
-        Ok(match description(found) {
-            Some(description) => image.with_property("description", description),
-            None => image,
-        })
     }
 
     async fn find(&self, path: &ImagePath, now: Moment) -> Result<Verified<Image>> {
@@ -315,27 +284,6 @@ impl Simplestreams {
             let found = products.find(path, self.wish())?;
             Ok(self.image(&found)?.with_stale(stale))
         })
-    }
-
-    fn with_deltas(&self, mut data: Download, deltas: &[(Sha256, Item)]) -> Result<Download> {
-        for (base, item) in deltas {
-            let locations = self.remote.locations(&item.path)?;
-            data = data.with_delta(Delta::new(locations, *base, item.sha256, item.size));
-        }
-        Ok(data)
-    }
-
-    fn download(&self, item: &Item) -> Result<Download> {
-        let limit = self.context.limits().file_bytes;
-        if let Some(size) = item.size.filter(|size| *size > limit) {
-            let problem = format!("has {size} bytes, at most {limit} are allowed");
-            return Err(Error::new(ErrorKind::TooLarge, problem)
-                .with_subject(format_args!("`{}`", item.path)));
-        }
-        let file = ImageFile::new(item.name, item.role.clone());
-        let checks = vec![Check::Digest(item.sha256)];
-        let locations = self.remote.locations(&item.path)?;
-        Ok(Download::new(locations, file, checks).with_size(item.size))
     }
 }
 
@@ -352,8 +300,13 @@ impl ImageSource for Simplestreams {
 
     async fn list(&self, prefix: &ImagePath) -> Result<Verified<Listing>> {
         let products = self.products().await?;
-        let entries = products.try_map(|products| products.below(prefix, self.wish()))?;
-        Ok(entries.map(Listing::Entries))
+        let listed = products.try_map(|products| products.below(prefix, self.wish()))?;
+        if let (count, Some(problem)) = (listed.left_out, &listed.problem) {
+            let url = self.remote.url();
+            let text = format!("{count} left out of the list of {url}, the first is: {problem}");
+            self.context.tell(Event::Warning { text: &text });
+        }
+        Ok(listed.map(|listed| Listing::Entries(listed.entries)))
     }
 
     fn forget(&self) {
@@ -384,7 +337,9 @@ enum Missed {
 }
 
 const INDEX: &str = "streams/v1/index";
-const MAX_AHEAD: u64 = 48 * 3600;
+const DAY: u64 = 86_400;
+const MAX_AHEAD: u64 = 2 * DAY;
+const NOTEWORTHY_AGE: Duration = Duration::from_secs(7 * DAY);
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ pub(crate) async fn fetch<T>(
     if let Trust::Signatures(_) = remote.trust() {
         let signed = Document::new(context, remote, &format!("{stem}.sjson"))?
             .with_signature_inside()
-            .with_memory_name(&plain)
+            .with_common_memory(&plain)
             .with_caches(caches)
             .with_limit(limit.saturating_add(context.limits().signature_bytes))
             .fetch_optional(&parse)
@@ -32,7 +32,7 @@ pub(crate) async fn fetch<T>(
     Document::new(context, remote, &plain)?
         .with_signature(&format!("{plain}.gpg"))?
         .with_framing(Framing::default().with_binary())
-        .with_memory_name(&plain)
+        .with_common_memory(&plain)
         .with_caches(caches)
         .fetch(&parse)
         .await

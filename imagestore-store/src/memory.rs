@@ -96,6 +96,11 @@ impl Memory for StateMemory {
         state.generation += 1;
         copies.write(&trust, &state)
     }
+
+    fn floor(&self, remote: &str) -> Option<SystemTime> {
+        let marks = self.marks(remote).ok()?;
+        marks.values().filter_map(|mark| mark.signed_at).max()
+    }
 }
 
 /// What is remembered of one remote.

@@ -155,7 +155,8 @@ impl<'a> Chain<'a> {
         pair.check_age(context, remote)?;
         let index =
             Index::parse(&pair.data).map_err(|cause| Error::from(cause).with_subject(&pair.url))?;
-        check_time(&index, &pair, context.now()).map_err(|error| error.with_subject(&pair.url))?;
+        check_time(&index, &pair, context.now_for(remote))
+            .map_err(|error| error.with_subject(&pair.url))?;
         pair.remember(
             context,
             remote,

@@ -34,7 +34,8 @@ impl SystemImage {
     }
 
     fn judge(&self, keys: &Keyring, signature: &DetachedSignature) -> Result<(), VerifyError> {
-        Verifier::new(keys.clone(), self.context.policy().clone()).check_beforehand(signature)
+        Verifier::new(keys.clone(), self.context.policy_for(&self.remote))
+            .check_beforehand(signature)
     }
 
     /// The image that a path leads to, with what must hold for each of its files.

@@ -47,7 +47,7 @@ impl Ask<'_> {
             Some(path) => self.remote.url().document(path)?,
             None => signature_url(&url),
         };
-        let verifier = Verifier::new(keys.clone(), self.context.policy().clone());
+        let verifier = Verifier::new(keys.clone(), self.context.policy_for(self.remote));
         let mut caches = Caches::Ask;
         loop {
             let data = self.get(&url, self.limit, caches).await?;
@@ -110,7 +110,7 @@ impl Pair {
         let (Some(highest), Some(signed_at)) = (remote.max_age(), self.signed_at()) else {
             return Ok(());
         };
-        let age = seconds(context.now()).saturating_sub(seconds(signed_at));
+        let age = seconds(context.now_for(remote)).saturating_sub(seconds(signed_at));
         if Duration::from_secs(age) <= highest {
             return Ok(());
         }

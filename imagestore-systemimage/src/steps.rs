@@ -46,7 +46,7 @@ impl Steps<'_> {
         ) else {
             return Ok(None);
         };
-        let policy = self.source.context.policy().clone();
+        let policy = self.source.context.policy_for(&self.source.remote);
         let checked = DetachedSignature::parse(&asc)
             .and_then(|signature| Verifier::new(signer.clone(), policy).check(tarball, &signature));
         let Ok(data) = checked else {
@@ -145,7 +145,8 @@ impl Steps<'_> {
             .check(kind, device, &self.time(&pair))
             .map_err(subject)?;
         if let Some(signed_at) = pair.signed_at() {
-            let age = seconds(self.source.context.now()).saturating_sub(seconds(signed_at));
+            let now = self.source.context.now_for(&self.source.remote);
+            let age = seconds(now).saturating_sub(seconds(signed_at));
             if age > NOTEWORTHY_AGE && kind == KeyringKind::ImageSigning {
                 let days = age / 86_400;
                 self.source
@@ -160,11 +161,15 @@ impl Steps<'_> {
     }
 
     fn time(&self, pair: &Pair) -> Time {
-        let policy = self.source.context.policy();
+        let (context, remote) = (&self.source.context, &self.source.remote);
         // Who names the time may name any; the system's clock cannot be before this was written.
         let written = SystemTime::UNIX_EPOCH + Duration::from_secs(WRITTEN);
-        let floor = pair.signed_at().max(policy.at.is_none().then_some(written));
-        Time::new(self.source.context.now(), floor)
+        let seen = context.memory().floor(&remote.id());
+        let floor = pair
+            .signed_at()
+            .max(seen)
+            .max(context.policy().at.is_none().then_some(written));
+        Time::new(context.now(), floor)
     }
 }
 

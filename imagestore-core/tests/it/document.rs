@@ -8,7 +8,7 @@ use imagestore_core::{
     Trust,
 };
 use imagestore_verify::signing::SigningKey;
-use imagestore_verify::{Keyring, Policy, Verified};
+use imagestore_verify::{Keyring, Policy, Proof, Verified};
 
 use crate::memory::Table;
 
@@ -70,6 +70,46 @@ async fn hands_on_what_is_signed_and_says_by_whom() {
             .to_string()
             .contains(&key.fingerprint().to_string())
     );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_clock_that_was_set_back_is_not_believed_again() {
+    let key = key();
+    let table = Arc::new(
+        Table::default()
+            .with("/index", &[b"one"])
+            .with("/index.asc", &[&sign(&key, b"one", 1)]),
+    );
+    let today = context(&table);
+    let back = now() - Duration::from_secs(90 * 86_400);
+    let set_back = today.clone().with_policy(Policy::default().with_at(back));
+    let error = fetch(&set_back, &remote(&key)).await.expect_err("ahead");
+    assert_eq!(error.kind(), ErrorKind::Untrusted);
+
+    // What was signed, and seen, has happened.
+    fetch(&today, &remote(&key))
+        .await
+        .expect("signed yesterday");
+    let signed = now() - Duration::from_secs(86_400);
+    assert_eq!(set_back.now_for(&remote(&key)), signed);
+    let again = fetch(&set_back, &remote(&key)).await.expect("seen before");
+    let Proof::Signature(proof) = &again.proofs()[0] else {
+        panic!("a signature, not {:?}", again.proofs());
+    };
+    let warnings: Vec<_> = proof.warnings().iter().map(ToString::to_string).collect();
+    assert!(
+        warnings
+            .iter()
+            .any(|text| text.ends_with("; set the clock")),
+        "{warnings:?}"
+    );
+    // Another remote was never seen.
+    let other = RemoteConfig::new(
+        "other".parse().expect("a name"),
+        "https+lxc-images://other.example".parse().expect("a URL"),
+        remote(&key).trust().clone(),
+    );
+    assert_eq!(set_back.now_for(&other), back);
 }
 
 #[tokio::test(flavor = "current_thread")]

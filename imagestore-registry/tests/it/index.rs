@@ -141,7 +141,7 @@ async fn signed_file_is_no_index() {
         server.put("/1.0/index.json", text.as_bytes(), keys::registry());
         let (kind, text) = refusal(&server).await;
         assert_eq!(kind, ErrorKind::Malformed);
-        let wanted = format!("no index of a registry: {INDEX}\nnot the JSON of a registry\n");
+        let wanted = format!("no index of a registry: {INDEX}\nnot the JSON of a registry: ");
         assert!(text.starts_with(&wanted), "{text}");
     }
 }

@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use imagestore_core::{Body, Get, Progress, Transport, Trust};
 use imagestore_testkit::{MemoryFault, MemoryTransport, keys};
-use imagestore_verify::{Channel, Policy};
+use imagestore_verify::{Channel, Policy, Sha256};
 
 use super::*;
 
@@ -204,6 +204,46 @@ async fn nothing_stale_is_used_beyond_the_highest_age_after_a_refusal_or_when_fo
     source.forget();
     let error = find(&source, 1).await.expect_err("forgotten");
     assert_eq!(error.kind(), ErrorKind::Network);
+}
+
+#[tokio::test]
+async fn what_nobody_signed_is_as_old_as_it_says() {
+    const DAY: u64 = 86_400;
+    let year = "Thu, 01 Jun 2023 00:00:00 +0000";
+    for (days, max_age, wanted) in [
+        (2, Some(14), Ok(0)),
+        (367, Some(14), Err(ErrorKind::Expired)),
+        (367, Some(400), Ok(1)),
+        (367, None, Ok(1)),
+    ] {
+        let updated = match days {
+            2 => "Fri, 31 May 2024 00:00:00 +0000",
+            _ => year,
+        };
+        for (url, text) in [
+            (INDEX_URL, index("streams/v1/images.json")),
+            (PRODUCTS_URL, products(1)),
+        ] {
+            let tree = Tree::new(None);
+            let dated = format!(r#"{{"updated":"{updated}","#);
+            tree.files.put(url, text.replacen('{', &dated, 1));
+            let source = tree.source(max_age.map(|days| Duration::from_secs(days * DAY)));
+            let found = find(&source, 0).await;
+            let place = url.strip_suffix(".json").expect("a document");
+            let place = format!("https+simplestreams://{}", &place["https://".len()..]);
+            if let Err(error) = &found {
+                assert_eq!(
+                    error.to_string(),
+                    format!("was written 367 days ago, at most 14 are allowed: {place}")
+                );
+            }
+            let told = tree.warnings();
+            assert_eq!(found.map(|_| told.len()).map_err(|e| e.kind()), wanted);
+            if !told.is_empty() {
+                assert_eq!(told, [format!("{place} was written 367 days ago")]);
+            }
+        }
+    }
 }
 
 #[tokio::test]

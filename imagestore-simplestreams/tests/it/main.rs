@@ -1,7 +1,9 @@
 //! How the source behaves towards a tree that is honest, broken or hostile.
 
 mod attacks;
+mod forms;
 mod lookup;
+mod names;
 mod peers;
 mod published;
 mod rollback;

@@ -135,6 +135,105 @@ async fn leaving_out_one_form_brings_back_nothing_older() {
     assert_eq!(kind, ErrorKind::RolledBack, "{text}");
 }
 
+/// Puts one publication of the index in one form, signed so many seconds after the usual time.
+fn put_index(tree: &Tree, form: &str, text: &str, late: i64) {
+    let time = keys::at(keys::SIGNED.checked_add_signed(late).expect("a time"));
+    for ending in ["sjson", "json", "json.gpg"] {
+        tree.transport
+            .remove(&url(&format!("streams/v1/index.{ending}")));
+    }
+    if form == "sjson" {
+        let signed = keys::images().sign_clear(text, time);
+        tree.put("streams/v1/index.sjson", &signed);
+    } else {
+        let asc = keys::sign(keys::images(), text.as_bytes(), time);
+        tree.put("streams/v1/index.json", text);
+        tree.put("streams/v1/index.json.gpg", &asc);
+    }
+}
+
+#[tokio::test]
+async fn both_forms_of_one_publication_are_good_in_any_order() {
+    // A signed index names the clear-signed product files, so the texts differ.
+    let clear_index = INDEX.replace("images.json", "images.sjson");
+    for (first, second) in [("sjson", "json"), ("json", "sjson")] {
+        // The publisher signs one after the other, in one second or a minute apart.
+        for late in [0, -60, 60] {
+            let tree = clear_signed();
+            let text = |form| {
+                if form == "sjson" {
+                    &*clear_index
+                } else {
+                    INDEX
+                }
+            };
+            let times = |form| if form == "sjson" { 0 } else { late };
+            for form in [first, second, first, second] {
+                put_index(&tree, form, text(form), times(form));
+                let image = signed(&tree).await;
+                image.unwrap_or_else(|error| panic!("{form} {late}: {error:?}"));
+            }
+            // An older publication comes back in neither.
+            for form in [first, second] {
+                let older = text(form).replace("13:00:00", "12:59:59");
+                put_index(&tree, form, &older, times(form));
+                let (kind, text) = signed(&tree).await.expect_err("older");
+                assert_eq!(kind, ErrorKind::RolledBack, "{form} {late}: {text}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn within_one_form_no_two_contents_are_of_one_second() {
+    for form in ["sjson", "json"] {
+        let tree = clear_signed();
+        put_index(&tree, form, INDEX, 0);
+        signed(&tree).await.expect("the first");
+        put_index(&tree, form, &INDEX.replace("13:00:00", "13:00:01"), 0);
+        let (kind, text) = signed(&tree).await.expect_err("another");
+        assert_eq!(kind, ErrorKind::RolledBack, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_date_the_other_form_is_at_most_five_minutes_older() {
+    let undated = INDEX.replace(r#""updated":"Fri, 31 May 2024 13:00:00 +0000","#, "");
+    for (late, wanted) in [(-300, None), (-301, Some(ErrorKind::RolledBack))] {
+        let tree = clear_signed();
+        put_index(&tree, "sjson", &undated, 0);
+        signed(&tree).await.expect("the first");
+        put_index(&tree, "json", &format!("{undated} "), late);
+        let kind = signed(&tree).await.err().map(|(kind, _)| kind);
+        assert_eq!(kind, wanted, "{late}");
+    }
+}
+
+#[tokio::test]
+async fn the_forms_of_index_and_product_files_may_differ() {
+    let tree = clear_signed();
+    tree.transport.remove(&url("streams/v1/images.sjson"));
+    let text = products();
+    let asc = keys::sign(keys::images(), text.as_bytes(), keys::at(keys::SIGNED));
+    tree.put("streams/v1/images.json", &text);
+    tree.put("streams/v1/images.json.gpg", &asc);
+    for index in [
+        INDEX.to_owned(),
+        INDEX.replace("images.json", "images.sjson"),
+    ] {
+        tree.put("streams/v1/index.sjson", &clear(keys::images(), &index));
+        let tree = Tree {
+            memory: std::sync::Arc::default(),
+            ..tree.clone()
+        };
+        signed(&tree).await.expect("a detached signature");
+        tree.transport.remove(&url("streams/v1/images.json.gpg"));
+        let (kind, _) = signed(&tree).await.expect_err("no signature");
+        assert_eq!(kind, ErrorKind::Untrusted);
+        tree.put("streams/v1/images.json.gpg", &asc);
+    }
+}
+
 #[tokio::test]
 async fn without_keys_only_a_channel_makes_a_tree_believable() {
     let bare = std::sync::Arc::new(imagestore_testkit::MemoryTransport::new());

@@ -22,7 +22,7 @@ pub(crate) const INDEX: &str = r#"{"format":"index:1.0","updated":"Fri, 31 May 2
  "path":"streams/v1/images.json","products":["ubuntu:trusty:amd64:default"]}}}"#;
 
 /// Two versions of `ubuntu/trusty/amd64/default` and one of `ubuntu/trusty/arm64/cloud`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tree {
     pub(crate) transport: Arc<MemoryTransport>,
     pub(crate) memory: Arc<InMemory>,

@@ -304,7 +304,7 @@ async fn a9_answer_never_ends() {
         (CHANNELS, 9 << 20, "8388608"),
         ("/channels.json.asc", 65 << 10, "65536"),
         ("/gpg/image-master.tar.xz", 2 << 20, "1048576"),
-        (INDEX, 33 << 20, "16777216"),
+        (INDEX, 33 << 20, "33554432"),
     ] {
         let world = World::golden();
         world.transport.fail(&url(path), MemoryFault::Grow(bytes));
