@@ -189,10 +189,8 @@ impl Judge<'_> {
         let subject = [primary.as_slice(), &key];
         for signature in &subkey.signatures {
             match signature.kind {
-                kind::SUBKEY_REVOCATION => {
-                    if self.is_revoked_by(signature, &subject) {
-                        found.revocations.push(revocation(signature));
-                    }
+                kind::SUBKEY_REVOCATION if self.is_revoked_by(signature, &subject) => {
+                    found.revocations.push(revocation(signature));
                 }
                 kind::SUBKEY_BINDING => {
                     let Some((mut binding, grants)) = self.self_signature(signature, &subject)

@@ -37,8 +37,7 @@ pub(crate) enum Issuer {
 impl SignaturePacket {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Reason> {
         let packet = Self::parse_alone(body)?;
-        let embedded = packet.embedded();
-        if embedded.map(|inner| inner.holds_signatures()).any(|it| it) {
+        if packet.embedded().any(|inner| inner.holds_signatures()) {
             return Err(broken("an embedded signature holds another one"));
         }
         Ok(packet)

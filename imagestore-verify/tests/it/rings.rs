@@ -78,6 +78,24 @@ fn another_copy_may_only_add_revocations() -> Outcome {
 }
 
 #[test]
+fn keys_that_are_trusted_alike_are_merged() -> Outcome {
+    let key = key();
+    let expired = forge::certification(&key).with_seconds(9, 90 * DAY);
+    let old = Keyring::from_bytes(&forge::certificate(&key, &[expired]))?;
+    let renewed = forge::certification(&key)
+        .without(2)
+        .with_seconds(2, now() - 60);
+    let renewed = Keyring::from_bytes(&forge::certificate(&key, &[renewed]))?;
+    for merged in [old.merge(&renewed)?, renewed.merge(&old)?] {
+        assert_eq!(refusal(&merged, &key)?, None);
+    }
+    // One alone is a copy from elsewhere, which may only take away.
+    let joined = refusal(&old.union(&renewed)?, &key)?.unwrap_or_default();
+    assert!(joined.contains("the key expired at"), "{joined}");
+    Ok(())
+}
+
+#[test]
 fn a_pin_in_either_keyring_is_a_pin() -> Outcome {
     // A key without any self-signature, which only a pinned fingerprint can stand for.
     let key = key();
