@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use imagestore::core::{Event, Hop, ImageId, ListedEntries, Progress};
-use imagestore::store::StoredImage;
+use imagestore::store::{ProofRecord, StoredImage};
 use imagestore::verify::Proof;
 use imagestore::{Error, ImageStore, UnpackedImage};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -102,8 +102,11 @@ impl Report {
                 artifact.size()
             ));
             self.say_proofs(artifact.proofs());
-            files.push(json!({"name": artifact.file().name, "size": artifact.size(),
-                "sha256": artifact.sha256().to_string(), "proofs": proof_values(artifact.proofs())}));
+            files.push(
+                json!({"name": artifact.file().name, "size": artifact.size(),
+                "sha256": artifact.sha256().to_string(), "proofs": proof_values(artifact.proofs()),
+                "proofs_when_fetched": record_values(artifact.fetch_proofs())}),
+            );
         }
         if let Some(unpacked) = unpacked {
             self.say(format!(
@@ -117,6 +120,7 @@ impl Report {
                 "image": {
                     "remote": image.id().remote(), "path": image.id().path(), "build": image.id().build(),
                     "properties": image.properties(),
+                    "index_proofs": record_values(image.index_proofs()),
                 },
                 "files": files,
                 "hops": hops.iter().map(hop_value).collect::<Vec<_>>(),
@@ -152,8 +156,16 @@ impl Report {
 
     /// Why something is believed, each reason once.
     fn say_proofs(&self, proofs: &[Proof]) {
-        let mut lines: Vec<_> = proofs.iter().map(|proof| format!("    {proof}")).collect();
-        lines.dedup();
+        let mut lines: Vec<String> = Vec::new();
+        for proof in proofs {
+            let mut said = vec![format!("    {proof}")];
+            if let Proof::Signature(signature) = proof {
+                let warnings = signature.warnings().iter();
+                said.extend(warnings.map(|warning| format!("      warning: {warning}")));
+            }
+            said.retain(|line| !lines.contains(line));
+            lines.extend(said);
+        }
         for line in lines {
             self.say(line);
         }
@@ -286,6 +298,12 @@ fn proof_value(proof: &Proof) -> Value {
         Proof::Channel(channel) => json!({"kind": "channel", "text": text, "what": channel.what()}),
         _ => json!({"kind": "other", "text": text}),
     }
+}
+
+fn record_values(records: &[ProofRecord]) -> Vec<Value> {
+    let record =
+        |record: &ProofRecord| json!({"text": record.to_string(), "warnings": record.warnings()});
+    records.iter().map(record).collect()
 }
 
 fn unpacked_value(unpacked: &UnpackedImage) -> Value {

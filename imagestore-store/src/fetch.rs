@@ -11,6 +11,7 @@ use crate::download::{download, is_worth_resuming};
 use crate::job::{Job, name_of};
 use crate::kept;
 use crate::manifest::Manifest;
+use crate::proof_record::ProofRecord;
 use crate::publish::publish;
 use crate::space::check_space;
 use crate::staging::{Alive, Staging};
@@ -184,7 +185,7 @@ fn check(job: &Job, lease: &Dir) -> Result<Found> {
         .map(|download| kept::check(&job.context, lease, download, Some(&manifest)))
         .collect::<Result<Vec<_>>>()?;
     kept::check_fingerprint(&job.image, &files)?;
-    let renewed = manifest.renewed(&job.image);
+    let renewed = manifest.renewed(&job.image, ProofRecord::of_all(&job.proofs));
     if renewed != manifest {
         // What the index says about the image is advice; a store that cannot be written to still
         // serves.

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use imagestore_core::{
     Check, Context, Download, Error, ErrorKind, Framing, Image, RemoteConfig, Result,
 };
-use imagestore_verify::VerifyError;
+use imagestore_verify::{Proof, Verified, VerifyError};
 
 use crate::key::{check_plain, key_of};
 
@@ -13,13 +13,19 @@ pub(crate) struct Job {
     pub(crate) context: Context,
     pub(crate) remote: RemoteConfig,
     pub(crate) image: Image,
+    /// Why the image is believed to be this.
+    pub(crate) proofs: Vec<Proof>,
     pub(crate) key: String,
 }
 
 impl Job {
     /// # Errors
     /// If the image cannot be kept as it is described.
-    pub(crate) fn new(context: &Context, remote: &RemoteConfig, image: &Image) -> Result<Self> {
+    pub(crate) fn new(
+        context: &Context,
+        remote: &RemoteConfig,
+        image: &Verified<Image>,
+    ) -> Result<Self> {
         check_image(image, context.limits().file_bytes).map_err(|error| {
             if error.subject().is_some() {
                 error
@@ -28,9 +34,10 @@ impl Job {
             }
         })?;
         Ok(Self {
-            context: context.clone(),
+            context: context.clone().with_policy(context.policy_for(remote)),
             remote: remote.clone(),
-            image: image.clone(),
+            image: (**image).clone(),
+            proofs: image.proofs().to_vec(),
             key: key_of(&image.id),
         })
     }

@@ -5,7 +5,7 @@
 //! ├── FORMAT                    `imagestore store 1`
 //! ├── images/
 //! │   └── 8d23…f1/              one build; the name is the digest of remote, path and build
-//! │       ├── manifest.json     what it is, size and digest of each file; no manifest, no build
+//! │       ├── manifest.json     what it is, size, digest and proofs of each file; no manifest, no build
 //! │       ├── files/            the image files, mode 0400
 //! │       └── signatures/       the `.asc` each file was checked by
 //! ├── staging/
@@ -65,6 +65,7 @@ mod manifest;
 mod memory;
 mod open;
 mod partial;
+mod proof_record;
 mod prune;
 mod publish;
 mod receive;
@@ -81,6 +82,7 @@ mod writer;
 
 pub use crate::list::StoredBuild;
 pub use crate::memory::StateMemory;
+pub use crate::proof_record::ProofRecord;
 pub use crate::prune::{PruneMode, PruneOptions, Pruned};
 pub use crate::store::Store;
 pub use crate::stored::{Artifact, StoredImage};

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::dir::Dir;
 use crate::error::damaged;
 use crate::key::check_plain;
+use crate::proof_record::ProofRecord;
 
 /// What the store wrote down of a build when it was published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub(crate) struct Manifest {
     expires_at: Option<u64>,
     fingerprint: Option<String>,
     properties: BTreeMap<String, String>,
+    /// Why the index was believed that names the files.
+    #[serde(default)]
+    proofs: Vec<ProofRecord>,
     pub(crate) files: Vec<ManifestFile>,
 }
 
@@ -30,10 +34,18 @@ pub(crate) struct ManifestFile {
     role: String,
     pub(crate) size: u64,
     sha256: String,
+    /// Why it was believed when it was fetched.
+    #[serde(default)]
+    proofs: Vec<ProofRecord>,
 }
 
 impl Manifest {
-    pub(crate) fn new(image: &Image, fetched_at: SystemTime, files: Vec<ManifestFile>) -> Self {
+    pub(crate) fn new(
+        image: &Image,
+        proofs: Vec<ProofRecord>,
+        fetched_at: SystemTime,
+        files: Vec<ManifestFile>,
+    ) -> Self {
         Self {
             schema: SCHEMA,
             remote: image.id.remote().to_owned(),
@@ -43,13 +55,14 @@ impl Manifest {
             expires_at: image.expires_at.map(seconds),
             fingerprint: image.fingerprint.map(|fingerprint| fingerprint.to_string()),
             properties: image.properties.clone(),
+            proofs,
             files,
         }
     }
 
     /// The same, with what the index says about the image by now.
-    pub(crate) fn renewed(&self, image: &Image) -> Self {
-        Self::new(image, time(self.fetched_at), self.files.clone())
+    pub(crate) fn renewed(&self, image: &Image, proofs: Vec<ProofRecord>) -> Self {
+        Self::new(image, proofs, time(self.fetched_at), self.files.clone())
     }
 
     /// Reads the manifest of a published build.
@@ -98,6 +111,10 @@ impl Manifest {
         &self.properties
     }
 
+    pub(crate) fn proofs(&self) -> &[ProofRecord] {
+        &self.proofs
+    }
+
     pub(crate) fn fetched_at(&self) -> SystemTime {
         time(self.fetched_at)
     }
@@ -115,13 +132,23 @@ impl Manifest {
 }
 
 impl ManifestFile {
-    pub(crate) fn new(file: &ImageFile, size: u64, sha256: Sha256) -> Self {
+    pub(crate) fn new(
+        file: &ImageFile,
+        size: u64,
+        sha256: Sha256,
+        proofs: Vec<ProofRecord>,
+    ) -> Self {
         Self {
             name: file.name.clone(),
             role: role_name(&file.role).to_owned(),
             size,
             sha256: sha256.to_string(),
+            proofs,
         }
+    }
+
+    pub(crate) fn proofs(&self) -> &[ProofRecord] {
+        &self.proofs
     }
 
     pub(crate) fn sha256(&self) -> Option<Sha256> {
@@ -179,8 +206,11 @@ mod tests {
             .with_property("release", "trusty");
         Manifest::new(
             &image,
+            vec![ProofRecord::Channel {
+                what: "a socket".to_owned(),
+            }],
             time(7),
-            vec![ManifestFile::new(&file, 3, Sha256::of(b"abc"))],
+            vec![ManifestFile::new(&file, 3, Sha256::of(b"abc"), Vec::new())],
         )
     }
 
@@ -194,6 +224,17 @@ mod tests {
         assert_eq!(read.expires_at(), Some(time(99)));
         assert_eq!(read.files[0].role(), Some(FileRole::Rootfs));
         assert_eq!((read.size(), read.fetched_at()), (3, time(7)));
+    }
+
+    #[test]
+    fn reads_manifests_from_before_proofs_were_written_down() {
+        let mut manifest = manifest();
+        let json = serde_json::to_string(&manifest).expect("JSON");
+        let channel = r#""proofs":[{"kind":"channel","what":"a socket"}],"#;
+        let before = json.replace(channel, "").replace(r#","proofs":[]"#, "");
+        assert!(!before.contains("proofs"), "{before}");
+        manifest.proofs.clear();
+        assert_eq!(Manifest::parse(before.as_bytes()), Some(manifest));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::job::Job;
 use crate::kept::sha256_of_each;
 use crate::lock::{busy, wait_for};
 use crate::manifest::{Manifest, ManifestFile};
+use crate::proof_record::ProofRecord;
 use crate::staging::{PARTS, Staging};
 use crate::store::Store;
 use crate::stored::StoredImage;
@@ -60,10 +61,12 @@ fn manifest(job: &Job, staging: &Staging, files: &[Verified<Vec<File>>]) -> Resu
                     cause,
                 )
             })?;
-            noted.push(ManifestFile::new(file, metadata.len(), sha256));
+            let proofs = ProofRecord::of_all(files.proofs());
+            noted.push(ManifestFile::new(file, metadata.len(), sha256, proofs));
         }
     }
-    Ok(Manifest::new(&job.image, job.context.now(), noted))
+    let proofs = ProofRecord::of_all(&job.proofs);
+    Ok(Manifest::new(&job.image, proofs, job.context.now(), noted))
 }
 
 /// Turns the lock of the fetch, which moved along with the directory, into that of a user.

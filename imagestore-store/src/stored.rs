@@ -11,6 +11,7 @@ use imagestore_verify::{Proof, Sha256, Verified};
 use crate::dir::Dir;
 use crate::error::{damaged, storage};
 use crate::manifest::{MANIFEST, Manifest};
+use crate::proof_record::ProofRecord;
 use crate::staging::FILES;
 
 /// A build that is here and checked. As long as this lives, the build is not pruned.
@@ -22,6 +23,7 @@ pub struct StoredImage {
     expires_at: Option<SystemTime>,
     fetched_at: SystemTime,
     properties: BTreeMap<String, String>,
+    index_proofs: Vec<ProofRecord>,
     lease: Dir,
 }
 
@@ -71,6 +73,13 @@ impl StoredImage {
         &self.properties
     }
 
+    /// Why the index that names the files was believed when the image was fetched or last looked up:
+    /// every document on the way to it.
+    #[must_use]
+    pub fn index_proofs(&self) -> &[ProofRecord] {
+        &self.index_proofs
+    }
+
     /// The bytes of all files together.
     #[must_use]
     pub fn size(&self) -> u64 {
@@ -107,6 +116,7 @@ impl StoredImage {
             expires_at: image.expires_at,
             fetched_at: manifest.fetched_at(),
             properties: image.properties.clone(),
+            index_proofs: manifest.proofs().to_vec(),
             lease,
         })
     }
@@ -120,6 +130,7 @@ impl StoredImage {
             expires_at: manifest.expires_at(),
             fetched_at: manifest.fetched_at(),
             properties: manifest.properties().clone(),
+            index_proofs: manifest.proofs().to_vec(),
             lease,
         }
     }
@@ -139,6 +150,7 @@ pub struct Artifact {
     verified: Verified<File>,
     size: u64,
     sha256: Sha256,
+    fetch_proofs: Vec<ProofRecord>,
 }
 
 impl Artifact {
@@ -158,6 +170,13 @@ impl Artifact {
     #[must_use]
     pub fn sha256(&self) -> Sha256 {
         self.sha256
+    }
+
+    /// Why it was believed when it was fetched. Without the keys of that time, or without its index, this
+    /// is what is left to know of it.
+    #[must_use]
+    pub fn fetch_proofs(&self) -> &[ProofRecord] {
+        &self.fetch_proofs
     }
 
     /// Why it may be believed.
@@ -198,6 +217,7 @@ impl Artifact {
         Ok(Self {
             size: noted.size,
             sha256,
+            fetch_proofs: noted.proofs().to_vec(),
             file,
             verified,
         })

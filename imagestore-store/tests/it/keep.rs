@@ -2,7 +2,7 @@ use std::fs;
 use std::time::Duration;
 
 use imagestore_core::{ErrorKind, Image, ImageId};
-use imagestore_store::{PruneMode, PruneOptions, Pruned};
+use imagestore_store::{ProofRecord, PruneMode, PruneOptions, Pruned, StoredImage};
 use imagestore_verify::{Proof, Sha256};
 
 use crate::reuse::spoil;
@@ -32,6 +32,32 @@ async fn gives_what_is_here_without_asking_its_remote() {
         (Some(at(NOW)), Some(fingerprint))
     );
     assert_eq!(stored.properties()["release"], "trusty");
+}
+
+#[tokio::test]
+async fn writes_down_why_it_was_believed() {
+    let scene = Scene::new();
+    let image = scene.image();
+    let fetched = scene.fetch(&image).await.expect("fetched");
+    let lines = |records: &[ProofRecord]| -> Vec<String> {
+        records.iter().map(ToString::to_string).collect()
+    };
+    let proofs = |image: &StoredImage, at: usize| -> Vec<String> {
+        let proofs = image.artifacts()[at].proofs().iter();
+        proofs.map(ToString::to_string).collect()
+    };
+    let kept = scene.store.get(&id()).expect("kept");
+    for (at, artifact) in kept.artifacts().iter().enumerate() {
+        let noted = lines(artifact.fetch_proofs());
+        assert_eq!(noted, proofs(&fetched, at));
+        assert!(
+            noted.iter().any(|line| line.starts_with("signed by ")),
+            "{noted:?}"
+        );
+    }
+    let index: Vec<_> = image.proofs().iter().map(ToString::to_string).collect();
+    assert_eq!(lines(kept.index_proofs()), index);
+    assert!(!index.is_empty());
 }
 
 #[tokio::test]
@@ -227,7 +253,7 @@ fn build(name: &str) -> ImageId {
     ImageId::new(id().remote(), id().path(), name)
 }
 
-async fn builds(scene: &Scene, names: &[&str]) -> Vec<imagestore_store::StoredImage> {
+async fn builds(scene: &Scene, names: &[&str]) -> Vec<StoredImage> {
     let mut stored = Vec::new();
     for name in names {
         let image = scene
