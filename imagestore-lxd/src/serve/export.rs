@@ -4,10 +4,10 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use super::answers::{failure, put};
 use super::body::{Piece, Sent};
 use super::image::{Served, ServedImage};
 use super::range::Part;
+use super::response::{failure, put};
 
 /// The bytes: one file, of which a part may be asked for, or two in a multipart body.
 pub(super) fn export(image: &ServedImage, headers: &HeaderMap) -> Response<Sent> {

@@ -18,6 +18,7 @@ mod export;
 mod idle;
 mod image;
 mod range;
+mod response;
 mod shelf;
 mod wire;
 
