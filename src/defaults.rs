@@ -91,17 +91,25 @@ fn simplestreams(url: &str) -> RemoteSettings {
 
 /// `ubuntu-cloud:22.04` is enough to say where the alias is `ubuntu/22.04`.
 fn ubuntu_cloud() -> RemoteSettings {
-    let mut settings = simplestreams("https+simplestreams://cloud-images.ubuntu.com/releases");
+    let url = format!("{UBUNTU_CLOUD}/releases");
+    let strip = alias_prefix(&url).unwrap_or_default().to_owned();
+    let mut settings = simplestreams(&url);
+    settings.arguments.insert("strip".to_owned(), strip);
     settings
-        .arguments
-        .insert("strip".to_owned(), "ubuntu/".to_owned());
-    settings
+}
+
+/// What the aliases of a server begin with and need not be asked for with, as LXD's clients have it.
+pub(crate) fn alias_prefix(url: &str) -> Option<&'static str> {
+    let below = url.strip_prefix(UBUNTU_CLOUD)?;
+    (below.is_empty() || below.starts_with('/')).then_some("ubuntu/")
 }
 
 fn name(text: &str) -> RemoteName {
     text.parse()
         .expect("a constant that parses, held by the test of the defaults")
 }
+
+const UBUNTU_CLOUD: &str = "https+simplestreams://cloud-images.ubuntu.com";
 
 #[cfg(test)]
 mod tests {

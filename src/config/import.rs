@@ -6,6 +6,7 @@ use imagestore_core::{Error, ErrorKind, RemoteName, Result};
 use imagestore_lxd::{ClientConfig, ClientRemote, Family};
 
 use crate::config::{Config, FlatError, RemoteSettings, TrustSetting};
+use crate::defaults::alias_prefix;
 
 /// What `lxc` or `incus` know, and what of it is not in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,10 @@ fn settings(
         .with_trust(TrustSetting::Channel);
     if let Some(project) = remote.project {
         settings.arguments.insert("project".to_owned(), project);
+    }
+    if let Some(prefix) = alias_prefix(&settings.url) {
+        let strip = ("strip".to_owned(), prefix.to_owned());
+        settings.arguments.extend([strip]);
     }
     if let Some(port) = remote.port {
         settings

@@ -75,6 +75,21 @@ fn asks_a_host_on_the_port_that_its_address_means() {
 }
 
 #[test]
+fn asks_for_aliases_as_lxc_does() {
+    let cloud = "https://cloud-images.ubuntu.com";
+    let user = User::new(&format!(
+        "remotes:\n  daily:\n    addr: {cloud}/daily/\n    protocol: simplestreams\n  \
+         fake:\n    addr: {cloud}.example\n    protocol: simplestreams\n",
+    ));
+    let imported = user.import(Family::Lxd).expect("imported");
+    for (name, strip) in [("daily", Some("ubuntu/")), ("fake", None)] {
+        let remote = remote(&imported.config, name);
+        let found = remote.arguments().get("strip").map(String::as_str);
+        assert_eq!(found, strip, "{name}");
+    }
+}
+
+#[test]
 fn takes_over_what_incus_knows() {
     let user = User::new(
         "remotes:\n  lab:\n    addr: https://lab.example\n    auth_type: tls\n  local:\n    addr: unix://\n",
