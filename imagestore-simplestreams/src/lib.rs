@@ -83,6 +83,7 @@ mod budget;
 mod date;
 mod error;
 mod find;
+mod form;
 mod image;
 mod index;
 mod items;
@@ -98,8 +99,9 @@ mod source;
 mod trust;
 
 pub use crate::error::ParseError;
+pub use crate::form::Form;
 pub use crate::index::{Index, ProductFile};
-pub use crate::items::{Choice, Form, Item};
+pub use crate::items::{Choice, Item};
 pub use crate::options::{ImageType, Prefer};
 pub use crate::products::{Product, Products, Version};
 pub use crate::source::{Simplestreams, SimplestreamsProtocol};
