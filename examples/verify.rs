@@ -9,8 +9,9 @@
 
 use std::{
     error::Error,
+    fmt::Display,
     fs::File,
-    io::Read,
+    io::{Read, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -48,11 +49,11 @@ fn main() -> ExitCode {
     let task = match parse() {
         Ok(Some(task)) => task,
         Ok(None) => {
-            println!("{USAGE}");
+            out(USAGE);
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("error: {error}\n{USAGE}");
+            say(format_args!("error: {error}\n{USAGE}"));
             return ExitCode::from(2);
         }
     };
@@ -156,12 +157,12 @@ fn report(task: &Task, proofs: &[Proof]) {
         .collect();
     if task.json {
         let signatures: Vec<Value> = signed.into_iter().map(object).collect();
-        return println!("{}", json!({"verified": true, "signatures": signatures}));
+        return out(json!({"verified": true, "signatures": signatures}));
     }
     for signed in signed {
-        println!("{signed}");
+        out(signed);
         for warning in signed.warnings() {
-            println!("warning: {warning}");
+            out(format_args!("warning: {warning}"));
         }
     }
 }
@@ -170,12 +171,21 @@ fn complain(task: &Task, lines: &[String]) {
     let (error, causes) = (&lines[0], &lines[1..]);
     if task.json {
         let refusal = json!({"verified": false, "error": error, "causes": causes});
-        return println!("{refusal}");
+        return out(refusal);
     }
-    eprintln!("error: {error}");
+    say(format_args!("error: {error}"));
     for cause in causes {
-        eprintln!("caused by: {cause}");
+        say(format_args!("caused by: {cause}"));
     }
+}
+
+/// Whoever went away without reading, such as `head`, still gets the exit status.
+fn out(line: impl Display) {
+    drop(writeln!(std::io::stdout().lock(), "{line}"));
+}
+
+fn say(line: impl Display) {
+    drop(writeln!(std::io::stderr().lock(), "{line}"));
 }
 
 fn object(signed: &SignatureProof) -> Value {

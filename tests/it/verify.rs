@@ -104,6 +104,23 @@ fn tells_wrong_usage_from_a_file_that_cannot_be_read() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot read data.asc"));
 }
 
+#[test]
+fn the_exit_status_tells_also_where_nobody_reads() {
+    let Some(signed) = Signed::by_gnupg() else {
+        return;
+    };
+    for (data, wanted) in [("data", 0), ("data.asc", 5)] {
+        let full = || fs::File::create("/dev/full").expect("a device");
+        let ended = Command::new(example("verify"))
+            .current_dir(signed.directory.path())
+            .args(["--json", "--key", "key.asc", data, "data.asc"])
+            .stdout(full())
+            .stderr(full())
+            .status();
+        assert_eq!(ended.expect("run").code(), Some(wanted), "{data}");
+    }
+}
+
 /// Data, a signature and the key, in files.
 struct Signed {
     directory: TempDir,
