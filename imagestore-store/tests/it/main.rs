@@ -1,9 +1,6 @@
 //! Tests of the store through its public API.
 
 mod admission;
-mod child;
-mod concurrency;
-mod crash;
 mod delta;
 mod fetch;
 mod fingerprint;
