@@ -1,7 +1,7 @@
 //! What the digest of a signature covers, apart from what it does not.
 
-/// The signature packets of a file, each with the uncovered subpackets of the original in place of its own; other
-/// packets are left out. `None` where that cannot be told.
+/// The signature packets of a file, each with the uncovered subpackets of the original in place of its own; what is no
+/// whole signature is left out. `None` where that cannot be told.
 pub(crate) fn with_uncovered_of(file: &[u8], original: &[u8]) -> Option<Vec<u8>> {
     let (_, body, _) = packet(original)?;
     let [_, uncovered, _] = areas(body)?;
@@ -11,7 +11,10 @@ pub(crate) fn with_uncovered_of(file: &[u8], original: &[u8]) -> Option<Vec<u8>>
         let (tag, body, behind) = packet(rest)?;
         rest = behind;
         if tag == SIGNATURE {
-            let [covered, _, values] = areas(body)?;
+            // One that cannot be read drops out alone here (V6); Sequoia refuses the file for it.
+            let Some([covered, _, values]) = areas(body) else {
+                continue;
+            };
             let body = [covered, uncovered, values].concat();
             out.extend([0xc0 | SIGNATURE, 0xff]);
             out.extend(u32::try_from(body.len()).ok()?.to_be_bytes());
