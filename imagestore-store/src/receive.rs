@@ -9,7 +9,7 @@ use url::Url;
 use crate::blocking::blocking;
 use crate::job::{Job, name_of};
 use crate::partial::{Partial, may_resume};
-use crate::sink::Sink;
+use crate::sink::{Sink, multipart};
 use crate::space::check_space;
 use crate::staging::{Staging, part_name};
 use crate::writer::Writer;
@@ -128,7 +128,10 @@ impl Receiver<'_> {
             Err(error) => Err(error),
             Ok(()) if self.is_short(here) => Ok(Reached::Break(self.short(here), held)),
             // A form without its end line was cut as well, however well its transfer ended.
-            Ok(()) if !held.sink.is_complete() => Ok(Reached::Break(self.cut(), held)),
+            Ok(()) if !held.sink.is_complete() => {
+                let cut = multipart(MultipartError::Incomplete, &self.staging.parts);
+                Ok(Reached::Break(self.about(cut), held))
+            }
             Ok(()) => Ok(Reached::End(held)),
         }
     }
@@ -308,12 +311,6 @@ impl Receiver<'_> {
             format!("ended after {here} of {size} bytes"),
         )
         .with_subject(self.url())
-    }
-
-    fn cut(&self) -> Error {
-        Error::new(ErrorKind::Network, "the answer broke off")
-            .with_subject(self.url())
-            .with_source(MultipartError::Incomplete)
     }
 
     fn is_short(&self, here: u64) -> bool {

@@ -77,7 +77,8 @@ pub(crate) fn disk(cause: io::Error, place: &Dir) -> Error {
     storage("write", place.path().display(), cause)
 }
 
-fn multipart(cause: MultipartError, place: &Dir) -> Error {
+/// The error for a body that is not taken apart, or files of it that are not opened.
+pub(crate) fn multipart(cause: MultipartError, place: &Dir) -> Error {
     match cause {
         MultipartError::Io(cause) => disk(cause, place),
         MultipartError::Check(imagestore_verify::VerifyError::Io(cause)) => disk(cause, place),
