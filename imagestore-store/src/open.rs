@@ -97,33 +97,45 @@ fn check_owner(root: &Dir) -> Result<()> {
 }
 
 fn check_format(root: &Dir, missing: Missing) -> Result<()> {
-    let place = root.path().join(FORMAT);
-    match (root.read(FORMAT)?, missing) {
-        (Some(found), _) if found == FORMAT_1.as_bytes() => Ok(()),
-        (Some(found), _) => {
-            let found = String::from_utf8_lossy(&found[..found.len().min(80)])
-                .trim()
-                .to_owned();
-            let what = format!(
-                "has the format `{found}`, this version knows `{}`",
-                FORMAT_1.trim()
-            );
-            Err(Error::new(ErrorKind::Unsupported, what)
-                .with_subject(place.display())
-                .with_remedy("use a newer version, or another directory"))
-        }
-        (None, Missing::Refuse) => Err(Error::new(ErrorKind::NotFound, "there is no store")),
-        (None, Missing::Write) => {
-            let is_ours = |name: &String| name == "lost+found" || name.starts_with(".FORMAT.");
-            if let Some(stranger) = root.names()?.into_iter().find(|name| !is_ours(name)) {
-                let what = format!("is no store and holds other files, such as `{stranger}`");
-                return Err(damaged(what, root.path().display())
-                    .with_remedy("name an empty directory for the store"));
-            }
-            root.replace(FORMAT, FORMAT_1.as_bytes())?;
-            root.sync()
-        }
+    if let Some(found) = root.read(FORMAT)? {
+        return check_known(root, &found);
     }
+    match missing {
+        Missing::Refuse => Err(Error::new(ErrorKind::NotFound, "there is no store")),
+        Missing::Write => write_format(root),
+    }
+}
+
+fn check_known(root: &Dir, found: &[u8]) -> Result<()> {
+    if found == FORMAT_1.as_bytes() {
+        return Ok(());
+    }
+    let found = String::from_utf8_lossy(&found[..found.len().min(80)])
+        .trim()
+        .to_owned();
+    let what = format!(
+        "has the format `{found}`, this version knows `{}`",
+        FORMAT_1.trim()
+    );
+    Err(Error::new(ErrorKind::Unsupported, what)
+        .with_subject(root.path().join(FORMAT).display())
+        .with_remedy("use a newer version, or another directory"))
+}
+
+fn write_format(root: &Dir) -> Result<()> {
+    let is_ours = |name: &String| name == "lost+found" || name.starts_with(".FORMAT.");
+    if let Some(stranger) = root.names()?.into_iter().find(|name| !is_ours(name)) {
+        // Several processes may make one store at once. The format is the first thing each of them
+        // writes: whatever else another one has made is seen together with it.
+        if let Some(found) = root.read(FORMAT)? {
+            return check_known(root, &found);
+        }
+        let what = format!("is no store and holds other files, such as `{stranger}`");
+        return Err(damaged(what, root.path().display())
+            .with_remedy("name an empty directory for the store"));
+    }
+    root.replace(FORMAT, FORMAT_1.as_bytes())?;
+    root.sync()
 }
 
 #[derive(Clone, Copy)]
@@ -137,3 +149,28 @@ const FORMAT_1: &str = "imagestore store 1\n";
 const IMAGES: &str = "images";
 const STAGING: &str = "staging";
 const TRASH: &str = "trash";
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_store_made_by_another_in_the_meantime_is_a_store() {
+        let directory = TempDir::new().expect("a temporary directory");
+        Store::open(directory.path()).expect("a store");
+        let root = open_root(directory.path()).expect("a directory");
+        // There was no format when this one looked for it.
+        write_format(&root).expect("a store");
+
+        root.replace(FORMAT, b"imagestore store 2\n")
+            .expect("written");
+        let error = write_format(&root).expect_err("a later version");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+
+        root.remove_file(FORMAT).expect("removed");
+        let error = write_format(&root).expect_err("no store");
+        assert_eq!(error.kind(), ErrorKind::Storage);
+    }
+}

@@ -1,4 +1,7 @@
+use std::ffi::CString;
 use std::fs::{self, Permissions};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -6,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use imagestore_core::ErrorKind;
 use imagestore_store::Store;
 use imagestore_testkit::oracle::absent;
+use rustix::fs::inotify::{self, ReadFlags, WatchFlags};
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use crate::remote::Fault;
@@ -174,19 +179,39 @@ async fn clears_away_what_nobody_works_on_and_keeps_the_parts_of_a_day() {
 }
 
 #[test]
-fn a_store_with_many_builds_opens_at_once() {
+fn opening_a_store_looks_at_no_build() {
     let scene = Scene::new();
-    for number in 0..2_000u32 {
-        fs::create_dir(scene.root().join("images").join(format!("{number:064x}"))).expect("made");
-    }
-    let start = std::time::Instant::now();
+    let images = scene.root().join("images");
+    fs::create_dir(images.join("0".repeat(64))).expect("made");
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).expect("a watch");
+    inotify::add_watch(&watch, &images, WatchFlags::ALL_EVENTS).expect("watched");
+
     Store::open(&scene.root()).expect("opens");
-    // Opening looks at nothing that was published.
-    assert!(
-        start.elapsed() < Duration::from_secs(1),
-        "{:?}",
-        start.elapsed()
+    // The directory itself is opened, and not read; nothing in it is opened.
+    let opened = [ReadFlags::OPEN, ReadFlags::CLOSE_NOWRITE];
+    assert_eq!(
+        events(&watch),
+        opened.map(|event| (event | ReadFlags::ISDIR, None))
     );
+    fs::read_dir(&images).expect("a directory").count();
+    let seen = events(&watch);
+    assert!(
+        seen.contains(&(ReadFlags::ACCESS | ReadFlags::ISDIR, None)),
+        "the watch sees what is read: {seen:?}"
+    );
+}
+
+fn events(watch: &OwnedFd) -> Vec<(ReadFlags, Option<CString>)> {
+    let mut buffer = [MaybeUninit::uninit(); 4096];
+    let mut reader = inotify::Reader::new(watch, &mut buffer);
+    let mut events = Vec::new();
+    loop {
+        match reader.next() {
+            Ok(event) => events.push((event.events(), event.file_name().map(Into::into))),
+            Err(Errno::AGAIN) => return events,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn mode(path: &Path) -> u32 {
