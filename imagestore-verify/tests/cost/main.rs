@@ -25,6 +25,10 @@ use crate::forge::{
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const DATA: &[u8] = b"data";
+const MAX_MEMORY: usize = 8 << 20;
+/// What is promised holds for a release build on a machine that does nothing else, and is measured so
+/// (`benches/README.md`). A busy one, with the checks of a development build, may take twice as long.
+const MAX_TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 50 });
 
 /// 64 certificates with the slowest arithmetic there is.
 fn keys() -> Vec<Key> {
@@ -68,7 +72,7 @@ fn spent() -> Duration {
 }
 
 #[test]
-fn no_signature_file_costs_more_than_50_ms_and_8_mib_against_64_certificates() {
+fn no_signature_file_costs_much_time_or_memory_against_64_certificates() {
     let keys = keys();
     let slow: Vec<&Key> = keys
         .iter()
@@ -126,6 +130,6 @@ fn judge(name: &str, certificates: &[u8], asc: &[u8]) {
 
     let (time, memory) = cost(&verifier, asc);
     eprintln!("{name}: {time:?}, {first} bytes at first, then {memory}");
-    assert!(time < Duration::from_millis(50), "{name}: {time:?}");
-    assert!(first.max(memory) < 8 << 20, "{name}: {first}, {memory}");
+    assert!(time < MAX_TIME, "{name}: {time:?}");
+    assert!(first.max(memory) < MAX_MEMORY, "{name}: {first}, {memory}");
 }
