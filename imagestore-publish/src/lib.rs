@@ -36,6 +36,8 @@
 //! one.
 
 mod build_id;
+#[cfg(test)]
+mod crash;
 mod error;
 mod image_name;
 mod lxc_images;

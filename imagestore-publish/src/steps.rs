@@ -1,5 +1,5 @@
 //! The steps in which a tree changes, one function each. Everything that writes goes through here, so that a test can
-//! end the process before any of them.
+//! end the process before any of them; and where a step is several, within.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -8,11 +8,13 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+#[cfg(test)]
+use crate::crash::{is_next, step};
 use crate::error::{At, PublishError};
 
 /// A file that was not there, open for writing.
 pub(crate) fn create(path: &Path) -> Result<File, PublishError> {
-    step();
+    step("create", path);
     OpenOptions::new()
         .write(true)
         .read(true)
@@ -24,14 +26,19 @@ pub(crate) fn create(path: &Path) -> Result<File, PublishError> {
 /// Writes a file that was not there, to the disk.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
     let mut file = create(path)?;
-    step();
+    step("write", path);
+    if is_next() {
+        let (half, _) = bytes.split_at(bytes.len() / 2);
+        file.write_all(half).at("write", path)?;
+    }
+    step("write the rest of", path);
     file.write_all(bytes).at("write", path)?;
     sync(&file, path)
 }
 
 /// A file, from here on safe from a loss of power.
 pub(crate) fn sync(file: &File, path: &Path) -> Result<(), PublishError> {
-    step();
+    step("sync", path);
     file.sync_all().at("sync", path)
 }
 
@@ -58,7 +65,7 @@ pub(crate) fn make_folders(path: &Path) -> Result<(), PublishError> {
 }
 
 fn make_folder(path: &Path) -> Result<(), PublishError> {
-    step();
+    step("create", path);
     match fs::create_dir(path) {
         // Another publisher may make the folder of the lock at the same time.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
@@ -68,13 +75,13 @@ fn make_folder(path: &Path) -> Result<(), PublishError> {
 
 /// One file under a second name, for a reader the same file.
 pub(crate) fn link(from: &Path, to: &Path) -> Result<(), PublishError> {
-    step();
+    step("link", to);
     fs::hard_link(from, to).at("link", to)
 }
 
 /// Gives a file or folder its final name, which replaces a file of that name in the same step.
 pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), PublishError> {
-    step();
+    step("rename", from);
     fs::rename(from, to).at("rename", from)?;
     to.parent().map_or(Ok(()), sync_folder)
 }
@@ -85,7 +92,7 @@ pub(crate) fn replace_folder(new: &Path, place: &Path) -> Result<(), PublishErro
     if !place.exists() {
         return rename(new, place);
     }
-    step();
+    step("exchange", place);
     match renameat_with(CWD, new, CWD, place, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         // A file system that cannot: file by file, so that at no moment there is none.
@@ -101,15 +108,15 @@ pub(crate) fn replace_folder(new: &Path, place: &Path) -> Result<(), PublishErro
 fn replace_files(new: &Path, place: &Path) -> Result<(), PublishError> {
     let fresh = names(new)?;
     for name in &fresh {
-        step();
         let from = new.join(name);
+        step("rename", &from);
         fs::rename(&from, place.join(name)).at("rename", &from)?;
     }
     // Backwards: what leads to others goes before what it leads to.
     let old = names(place)?;
     for name in old.iter().rev().filter(|name| !fresh.contains(name)) {
-        step();
         let old = place.join(name);
+        step("remove", &old);
         fs::remove_file(&old).at("remove", &old)?;
     }
     sync_folder(place)
@@ -117,7 +124,13 @@ fn replace_files(new: &Path, place: &Path) -> Result<(), PublishError> {
 
 /// Removes a folder with all below it. One that is gone already is fine.
 pub(crate) fn remove_folder(path: &Path) -> Result<(), PublishError> {
-    step();
+    step("remove", path);
+    if is_next()
+        && let Some(first) = names(path)?.first()
+    {
+        drop(fs::remove_file(path.join(first)));
+    }
+    step("remove the rest of", path);
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.at("remove", path),
@@ -126,7 +139,7 @@ pub(crate) fn remove_folder(path: &Path) -> Result<(), PublishError> {
 
 /// Removes a file. One that is gone already is fine.
 pub(crate) fn remove_file(path: &Path) -> Result<(), PublishError> {
-    step();
+    step("remove", path);
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.at("remove", path),
@@ -151,13 +164,13 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>, PublishError> {
 }
 
 /// Where a test ends the process.
-#[cfg(test)]
-fn step() {
-    crate::lxc_images::crash::step();
-}
+#[cfg(not(test))]
+fn step(_: &str, _: &Path) {}
 
 #[cfg(not(test))]
-fn step() {}
+fn is_next() -> bool {
+    false
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 mod build;
 #[cfg(test)]
-pub(crate) mod crash;
+mod crash;
 pub(crate) mod index;
 mod publisher;
 

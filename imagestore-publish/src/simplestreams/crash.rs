@@ -1,13 +1,9 @@
-//! Ends a publishing process before and within each of its steps, and looks at what readers find.
+//! What readers find of a tree whose publisher was ended at any of its steps.
 
-use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
-use std::env;
 use std::fs;
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,53 +13,31 @@ use imagestore_verify::{DetachedSignature, Policy, Sha256, Unverified, Verifier}
 use serde_json::Value;
 
 use super::{ImageContents, ImageMetadata, PublishedVersion, SimplestreamsPublisher};
+use crate::crash;
 
-thread_local! {
-    /// How many steps are left until the process ends.
-    static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
-    static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Ends the process if it is its turn, as a kill would: nothing is cleared away.
-pub(super) fn step(what: &str, path: &Path) {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = format!("{what} {name}");
-    match LEFT.get() {
-        Some(0) => {
-            // Past the capture of the test harness.
-            drop(std::io::stderr().write_all(name.as_bytes()));
-            std::process::exit(KILLED);
-        }
-        Some(left) => LEFT.set(Some(left - 1)),
-        None => SEEN.with_borrow_mut(|seen| seen.push(name)),
-    }
-}
-
-/// Whether the process ends at the next step.
-pub(super) fn is_next() -> bool {
-    LEFT.get() == Some(0)
-}
-
-/// Runs in a process of its own: publishes, and is ended at a step.
+/// Runs in processes of its own: publishes, and is ended at a step.
 #[test]
 fn child() {
-    let Some(root) = env::var_os(ROOT) else {
+    let Some(root) = crash::doomed() else {
         return;
     };
-    let root = Path::new(&root);
-    let number = |name| env::var(name).expect("set").parse().expect("a number");
-    LEFT.set(Some(number(STOP)));
     let key = fs::read(root.join("key")).expect("a key");
     let key = SigningKey::from_bytes(&key, None).expect("a key");
-    publish(root, &key, "20240601_00:02", number(GRACE) as u64);
+    let grace = fs::read_to_string(root.join("grace")).expect("a time");
+    publish(
+        &root,
+        &key,
+        "20240601_00:02",
+        grace.parse().expect("a number"),
+    );
 }
 
 #[test]
 fn data_are_written_before_what_lists_them_and_removed_after() {
     let (start, key) = start(0);
-    SEEN.take();
-    publish(start.path(), &key, "20240601_00:02", 0);
-    let seen = SEEN.take();
+    let seen = crash::steps_of(|| {
+        publish(start.path(), &key, "20240601_00:02", 0);
+    });
     let order = [
         "write version.json",
         "rename .partial-20240601_00:02",
@@ -72,7 +46,7 @@ fn data_are_written_before_what_lists_them_and_removed_after() {
         "write index.json",
         "write images.sjson",
         "write index.sjson",
-        "show v1",
+        "exchange v1",
         "rename 20240601_00:00",
         "remove .partial-old",
     ];
@@ -98,46 +72,26 @@ fn readers_with_the_index_before_find_all_it_names_whenever_the_publisher_is_kil
 fn killed_at_every_step(grace: u64) -> BTreeSet<String> {
     let (start, key) = start(grace);
     let before = read(start.path(), &key, "before");
-    let mut steps = BTreeSet::new();
-    for stop in 0.. {
-        let folder = tempfile::tempdir().expect("a directory");
-        let root = folder.path();
-        copy(start.path(), root);
-        let output = Command::new(env::current_exe().expect("this test"))
-            .args(["--exact", "simplestreams::crash::child", "--quiet"])
-            .env(ROOT, root)
-            .env(GRACE, grace.to_string())
-            .env(STOP, stop.to_string())
-            .output()
-            .expect("started");
-        let step = String::from_utf8_lossy(&output.stderr).into_owned();
-        let named = read(root, &key, &step);
+    let steps = crash::killed_at_every_step(start.path(), "simplestreams::crash::child", |ended| {
+        let root = ended.root();
+        let step = ended.step.as_deref().unwrap_or("the end");
+        let named = read(root, &key, step);
         if grace > 0 {
             for (file, sha256) in &before {
-                check_file(root, file, sha256, &step);
+                check_file(root, file, sha256, step);
             }
         }
-        if output.status.success() {
+        if ended.step.is_none() {
             assert!(named.keys().any(|file| file.contains("/20240601_00:02/")));
-            break;
+            return;
         }
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert_eq!(
-            output.status.code(),
-            Some(KILLED),
-            "step {stop}, {step}: {said}"
-        );
-        steps.insert(step.clone());
-
         let next = publish(root, &key, "20240601_00:03", grace);
         assert!(next.skipped.is_empty(), "{step}: {:?}", next.skipped);
-        let named = read(root, &key, &step);
+        let named = read(root, &key, step);
         assert!(named.keys().any(|file| file.contains("/20240601_00:03/")));
-        let mut left = all_names(root).into_iter();
-        let left = left.find(|name| name.contains("partial") || name.ends_with(".new"));
-        assert_eq!(left, None, "after the end at `{step}`");
-    }
-    assert!(steps.len() > 20, "only {steps:?}");
+        assert_eq!(crash::leftover(root), None, "after the end at `{step}`");
+    });
+    assert!(steps.len() > 40, "only {steps:?}");
     steps
 }
 
@@ -146,6 +100,7 @@ fn start(grace: u64) -> (tempfile::TempDir, SigningKey) {
     let key = keys::new("crash");
     let start = tempfile::tempdir().expect("a directory");
     fs::write(start.path().join("key"), key.secret()).expect("written");
+    fs::write(start.path().join("grace"), grace.to_string()).expect("written");
     for build in ["20240601_00:00", "20240601_00:01"] {
         publish(start.path(), &key, build, grace);
     }
@@ -214,33 +169,3 @@ fn check_file(root: &Path, path: &str, sha256: &str, step: &str) {
     let bytes = bytes.unwrap_or_else(|error| panic!("at `{step}`: {path}: {error}"));
     assert_eq!(Sha256::of(&bytes).to_string(), sha256, "at `{step}`");
 }
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).expect("a folder") {
-        let entry = entry.expect("an entry");
-        let to = to.join(entry.file_name());
-        if entry.file_type().expect("known").is_dir() {
-            fs::create_dir(&to).expect("made");
-            copy(&entry.path(), &to);
-        } else {
-            fs::copy(entry.path(), &to).expect("copied");
-        }
-    }
-}
-
-fn all_names(folder: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let entry = entry.expect("an entry");
-        names.push(entry.file_name().to_string_lossy().into_owned());
-        if entry.file_type().expect("known").is_dir() {
-            names.extend(all_names(&entry.path()));
-        }
-    }
-    names
-}
-
-const GRACE: &str = "IMAGESTORE_PUBLISH_STREAMS_GRACE";
-const KILLED: i32 = 77;
-const ROOT: &str = "IMAGESTORE_PUBLISH_STREAMS_ROOT";
-const STOP: &str = "IMAGESTORE_PUBLISH_STREAMS_STEP";

@@ -5,8 +5,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::steps;
 use crate::error::{At, PublishError};
+use crate::steps;
 use crate::tree::seconds;
 
 /// Whether a version that is not listed may go: readers with an older index have had the time for it that is given. The

@@ -10,13 +10,14 @@ use super::contents::ImageContents;
 use super::documents::{self, Listed};
 use super::signing::sign_clear;
 use super::version::{Older, Version};
-use super::{delta, prune, steps};
+use super::{delta, prune};
 use crate::build_id::BuildId;
 use crate::error::{At, PublishError};
 use crate::image_name::ImageName;
 use crate::lxc_images::Skipped;
 use crate::lxc_images::index::{Builds, builds_of};
 use crate::pack::Packed;
+use crate::steps;
 use crate::tree::{Publication, Tree};
 
 /// Publishes versions to a simplestreams tree that LXD and Incus read.
