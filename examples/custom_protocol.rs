@@ -73,7 +73,7 @@ impl ImageSource for Sums {
         let is_root = prefix.is_empty();
         Ok(self.index().await?.map(|lines| {
             let images = lines.into_iter().filter(|_| is_root);
-            Listing::Entries(
+            Listing::of(
                 images
                     .map(|(name, _)| Entry::new(name, EntryKind::Image))
                     .collect(),

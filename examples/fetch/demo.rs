@@ -33,7 +33,12 @@ pub(crate) async fn run(report: Report) -> Result<()> {
     let unpacked = images
         .unpack(&image, &target, &UnpackOptions::default())
         .await?;
-    report.done(&image, &resolution.hops, Some(&unpacked));
+    report.done(
+        &image,
+        &resolution.hops,
+        resolution.image.stale,
+        Some(&unpacked),
+    );
     show(&report, &target.join("rootfs"))?;
 
     report.say("\n== fetch it again");

@@ -74,7 +74,7 @@ async fn run(arguments: Arguments, report: Report) -> Result<()> {
         ),
         None => None,
     };
-    report.done(image, &fetched.hops, unpacked.as_ref());
+    report.done(image, &fetched.hops, fetched.stale, unpacked.as_ref());
     Ok(())
 }
 

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use imagestore::core::{Event, Hop, ImageId, ListedEntries, Progress};
 use imagestore::store::{ProofRecord, StoredImage};
@@ -90,10 +91,20 @@ impl Report {
             });
         }
         let hops: Vec<_> = listed.hops.iter().map(hop_value).collect();
-        self.json(|| json!({"event": "done", "entries": listed.entries.len(), "hops": hops}));
+        self.json(|| {
+            json!({"event": "done", "entries": listed.entries.len(), "hops": hops,
+            "stale_seconds": listed.stale.map(|age| age.as_secs())})
+        });
     }
 
-    pub(crate) fn done(&self, image: &StoredImage, hops: &[Hop], unpacked: Option<&UnpackedImage>) {
+    /// `stale` is the age of what the remote said, if it could not be asked anew.
+    pub(crate) fn done(
+        &self,
+        image: &StoredImage,
+        hops: &[Hop],
+        stale: Option<Duration>,
+        unpacked: Option<&UnpackedImage>,
+    ) {
         let mut files = Vec::new();
         for artifact in image.artifacts() {
             self.say(format!(
@@ -124,6 +135,7 @@ impl Report {
                 },
                 "files": files,
                 "hops": hops.iter().map(hop_value).collect::<Vec<_>>(),
+                "stale_seconds": stale.map(|age| age.as_secs()),
                 "output": unpacked.map(unpacked_value),
             })
         });

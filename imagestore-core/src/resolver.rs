@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use imagestore_verify::{Proof, Verified};
 
@@ -132,9 +133,14 @@ impl Resolver {
             let answer = source.list(&walk.path).await?;
             walk.arrived(source.remote(), answer.proofs());
             match split_listing(answer) {
-                Step::Done(entries) => {
+                Step::Done(listed) => {
+                    let mut stale = None;
                     return Ok(ListedEntries {
-                        entries,
+                        entries: listed.map(|listed| {
+                            stale = listed.stale;
+                            listed.entries
+                        }),
+                        stale,
                         hops: walk.hops,
                     });
                 }
@@ -211,6 +217,8 @@ pub struct Resolution {
 pub struct ListedEntries {
     /// The entries, sorted by name.
     pub entries: Verified<Vec<Entry>>,
+    /// How long ago the last remote said this, if it could not be reached to say it anew.
+    pub stale: Option<Duration>,
     /// The remotes asked, in order.
     pub hops: Vec<Hop>,
 }
@@ -338,12 +346,18 @@ fn split_lookup(answer: Verified<Lookup>) -> Step<Image> {
     }
 }
 
-fn split_listing(answer: Verified<Listing>) -> Step<Vec<Entry>> {
+/// The entries of a listing.
+struct Listed {
+    entries: Vec<Entry>,
+    stale: Option<Duration>,
+}
+
+fn split_listing(answer: Verified<Listing>) -> Step<Listed> {
     match answer.try_map(|listing| match listing {
-        Listing::Entries(entries) => Ok(entries),
+        Listing::Entries { entries, stale } => Ok(Listed { entries, stale }),
         Listing::Referral(referral) => Err(referral),
     }) {
-        Ok(entries) => Step::Done(entries),
+        Ok(listed) => Step::Done(listed),
         Err(referral) => Step::Next(referral),
     }
 }

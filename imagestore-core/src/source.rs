@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use imagestore_verify::Verified;
@@ -67,9 +68,35 @@ pub enum Lookup {
 #[derive(Clone, Debug)]
 pub enum Listing {
     /// What lies one level below.
-    Entries(Vec<Entry>),
+    Entries {
+        /// The entries, sorted by name.
+        entries: Vec<Entry>,
+        /// How long ago the remote said this, if it could not be reached to say it anew.
+        stale: Option<Duration>,
+    },
     /// Ask that remote for the rest.
     Referral(Box<Referral>),
+}
+
+impl Listing {
+    /// These entries, as the remote has them now.
+    #[must_use]
+    pub fn of(entries: Vec<Entry>) -> Self {
+        Self::Entries {
+            entries,
+            stale: None,
+        }
+    }
+
+    /// How long ago the remote said this, if it could not be reached to say it anew. A referral
+    /// stays as it is.
+    #[must_use]
+    pub fn with_stale(mut self, age: Option<Duration>) -> Self {
+        if let Self::Entries { stale, .. } = &mut self {
+            *stale = age;
+        }
+        self
+    }
 }
 
 /// "Ask that remote for the rest."

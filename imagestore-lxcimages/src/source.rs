@@ -336,7 +336,7 @@ impl ImageSource for LxcImages {
 
     async fn list(&self, prefix: &ImagePath) -> Result<Verified<Listing>> {
         let entries = self.index().await?.try_map(|index| index.below(prefix))?;
-        Ok(entries.map(Listing::Entries))
+        Ok(entries.map(Listing::of))
     }
 }
 

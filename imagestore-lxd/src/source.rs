@@ -361,7 +361,7 @@ impl ImageSource for Lxd {
             .index()
             .await?
             .try_map(|index| self.below(&index, prefix))?;
-        Ok(entries.map(Listing::Entries))
+        Ok(entries.map(Listing::of))
     }
 }
 

@@ -233,7 +233,7 @@ impl ImageSource for Registry {
         let index = self.index().await?;
         if index.is_folder(prefix) {
             let locale = self.locale.as_deref();
-            return Ok(index.map(|index| Listing::Entries(index.entries(prefix, locale))));
+            return Ok(index.map(|index| Listing::of(index.entries(prefix, locale))));
         }
         let found = index.try_map(|index| index.find_prefix(prefix))?;
         let referral = self.refer(found).await?;

@@ -285,6 +285,17 @@ impl Simplestreams {
             Ok(self.image(&found)?.with_stale(stale))
         })
     }
+
+    async fn entries(&self, prefix: &ImagePath, now: Moment) -> Result<Verified<Listing>> {
+        let Read { products, stale } = self.read(now).await?;
+        let listed = products.try_map(|products| products.below(prefix, self.wish()))?;
+        if let (count, Some(problem)) = (listed.left_out, &listed.problem) {
+            let url = self.remote.url();
+            let text = format!("{count} left out of the list of {url}, the first is: {problem}");
+            self.context.tell(Event::Warning { text: &text });
+        }
+        Ok(listed.map(|listed| Listing::of(listed.entries).with_stale(stale)))
+    }
 }
 
 #[async_trait]
@@ -299,14 +310,7 @@ impl ImageSource for Simplestreams {
     }
 
     async fn list(&self, prefix: &ImagePath) -> Result<Verified<Listing>> {
-        let products = self.products().await?;
-        let listed = products.try_map(|products| products.below(prefix, self.wish()))?;
-        if let (count, Some(problem)) = (listed.left_out, &listed.problem) {
-            let url = self.remote.url();
-            let text = format!("{count} left out of the list of {url}, the first is: {problem}");
-            self.context.tell(Event::Warning { text: &text });
-        }
-        Ok(listed.map(|listed| Listing::Entries(listed.entries)))
+        self.entries(prefix, self.now()).await
     }
 
     fn forget(&self) {

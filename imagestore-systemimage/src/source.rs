@@ -369,13 +369,13 @@ impl ImageSource for SystemImage {
         let name = match Named::new(&channels, self.base()).below(prefix)? {
             Below::Entries(entries) => {
                 let channels = chain.vouched(channels);
-                return Ok(channels.map(|_| Listing::Entries(entries)));
+                return Ok(channels.map(|_| Listing::of(entries)));
             }
             Below::Versions(name) => name,
         };
         let index = self.index(&mut chain, &channels, &name).await?;
         let vouched = chain.vouched(index);
-        Ok(vouched.map(|index| Listing::Entries(versions(&index))))
+        Ok(vouched.map(|index| Listing::of(versions(&index))))
     }
 }
 

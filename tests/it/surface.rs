@@ -59,6 +59,7 @@ fn tells_a_program_what_is_done() {
     let last = last_line(&output);
     assert_eq!(last["event"], "done");
     assert_eq!(last["image"]["path"], "ubuntu/trusty/amd64/default");
+    assert!(last["stale_seconds"].is_null(), "{last}");
     assert_eq!(
         last["hops"][1]["url"],
         format!("https+lxc-images://{}", world.images.authority())

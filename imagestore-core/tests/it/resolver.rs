@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use imagestore_core::{
     BaseUrl, Change, Cleartext, Context, Entry, EntryKind, Error, ErrorKind, Image, ImageId,
@@ -61,7 +62,8 @@ impl ImageSource for Link {
     async fn list(&self, prefix: &ImagePath) -> Result<Verified<Listing>> {
         Ok(verified(match self.next(prefix)? {
             Some(referral) => Listing::Referral(Box::new(referral)),
-            None => Listing::Entries(vec![Entry::new("x", EntryKind::Image)]),
+            None => Listing::of(vec![Entry::new("x", EntryKind::Image)])
+                .with_stale(Some(Duration::from_secs(9))),
         }))
     }
 }
@@ -106,6 +108,7 @@ async fn follows_four_referrals_and_shows_the_way() {
         .await
         .expect("listed");
     assert_eq!(list.entries[0].name, "x");
+    assert_eq!(list.stale, Some(Duration::from_secs(9)));
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -138,7 +138,7 @@ impl Tree {
             .list(&prefix.parse().expect(prefix))
             .await?
             .into_inner();
-        let Listing::Entries(entries) = listing else {
+        let Listing::Entries { entries, .. } = listing else {
             panic!("a listing of {prefix} that leads elsewhere: {listing:?}");
         };
         Ok(entries.into_iter().map(|entry| entry.name).collect())

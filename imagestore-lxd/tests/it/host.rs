@@ -248,7 +248,9 @@ pub(crate) async fn names(source: &Lxd, prefix: &str) -> Result<Vec<String>, Err
         .await?
         .into_inner()
     {
-        Listing::Entries(entries) => Ok(entries.into_iter().map(|entry| entry.name).collect()),
+        Listing::Entries { entries, .. } => {
+            Ok(entries.into_iter().map(|entry| entry.name).collect())
+        }
         Listing::Referral(referral) => panic!("{prefix} leads elsewhere: {referral:?}"),
     }
 }

@@ -106,7 +106,7 @@ impl Server {
             .await
             .expect("a listing");
         match answer.into_inner() {
-            Listing::Entries(entries) => entries,
+            Listing::Entries { entries, .. } => entries,
             Listing::Referral(referral) => panic!("the root leads elsewhere: {referral:?}"),
         }
     }

@@ -175,7 +175,15 @@ async fn an_unreachable_tree_is_what_it_was_a_while_ago_and_says_so() {
              going by what https+simplestreams://{HOST} said 12 minutes ago"
         )]
     );
-    // It was asked first, and is asked again the next time.
+    let everything = ImagePath::default();
+    let mut now = source.now();
+    now.timer += Duration::from_secs(720);
+    let listed = source.entries(&everything, now).await;
+    let Listing::Entries { entries, stale } = listed.expect("kept").into_inner() else {
+        panic!("a referral");
+    };
+    assert!(!entries.is_empty());
+    assert_eq!(stale.expect("stale").as_secs(), 720);
     assert_eq!(tree.asked(), 2);
     tree.files.heal(INDEX_URL);
     assert_eq!(find(&source, 730).await.expect("there").1, None);

@@ -38,7 +38,7 @@ fn watched(tree: &Tree) -> (Simplestreams, Arc<Warnings>) {
 async fn entries(source: &dyn ImageSource, prefix: &str) -> Vec<Entry> {
     let listing = source.list(&prefix.parse().expect(prefix)).await;
     match listing.expect("a listing").into_inner() {
-        Listing::Entries(entries) => entries,
+        Listing::Entries { entries, .. } => entries,
         Listing::Referral(referral) => panic!("leads elsewhere: {referral:?}"),
     }
 }

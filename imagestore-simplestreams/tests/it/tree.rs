@@ -98,7 +98,7 @@ impl Tree {
     pub(crate) async fn names(&self, prefix: &str) -> Result<Vec<String>, Error> {
         let source = self.source(Self::remote());
         let listing = source.list(&prefix.parse().expect(prefix)).await?;
-        let Listing::Entries(entries) = listing.into_inner() else {
+        let Listing::Entries { entries, .. } = listing.into_inner() else {
             panic!("a listing of {prefix} that leads elsewhere");
         };
         let shown = |entry: imagestore_core::Entry| format!("{} {}", entry.kind.name(), entry.name);

@@ -210,7 +210,7 @@ async fn a_base_shows_channels_below_it_only() {
         .list(&"".parse().expect("a path"))
         .await
         .expect("listed");
-    let Listing::Entries(entries) = listing.into_inner() else {
+    let Listing::Entries { entries, .. } = listing.into_inner() else {
         panic!("entries")
     };
     let names: Vec<_> = entries.iter().map(|entry| entry.name.as_str()).collect();

@@ -4,16 +4,19 @@
 //! holds. The functions panic with what was expected and what was found.
 
 mod expected;
+mod walk;
 
 use std::collections::BTreeSet;
 
 use imagestore_core::{
-    Check, EntryKind, ErrorKind, FileRole, Image, ImagePath, ImageSource, Listing, Lookup, Referral,
+    Check, Entry, EntryKind, ErrorKind, FileRole, Image, ImagePath, ImageSource, Listing, Lookup,
+    Referral,
 };
 use imagestore_verify::{Proof, Verified};
 
 pub use self::expected::Expected;
 use self::expected::{Answered, Folder, parse};
+pub use self::walk::all_that_is_listed_is_there;
 
 /// Runs every function of this module.
 pub async fn run_all(source: &dyn ImageSource, expected: &Expected) {
@@ -147,26 +150,30 @@ pub async fn list_is_sorted_and_one_level(source: &dyn ImageSource, expected: &E
         names: BTreeSet::new(),
     };
     for Folder { prefix, .. } in expected.folders.iter().chain([&root]) {
-        let Listing::Entries(entries) = list(source, prefix).await.into_inner() else {
+        let Listing::Entries { entries, .. } = list(source, prefix).await.into_inner() else {
             continue;
         };
-        for pair in entries.windows(2) {
-            let (one, next) = (&pair[0].name, &pair[1].name);
-            assert!(
-                one < next,
-                "the listing of `{prefix}` has `{next}` behind `{one}`"
-            );
-        }
-        for entry in entries {
-            let path = parse(&entry.name);
-            let depth = path.segments().len();
-            let deep = entry.kind == EntryKind::Alias && depth > 1;
-            assert!(
-                depth == 1 || deep,
-                "`{}` in the listing of `{prefix}`",
-                entry.name
-            );
-        }
+        entries_are_sorted_and_one_level(&entries, prefix);
+    }
+}
+
+fn entries_are_sorted_and_one_level(entries: &[Entry], prefix: &ImagePath) {
+    for pair in entries.windows(2) {
+        let (one, next) = (&pair[0].name, &pair[1].name);
+        assert!(
+            one < next,
+            "the listing of `{prefix}` has `{next}` behind `{one}`"
+        );
+    }
+    for entry in entries {
+        let path = parse(&entry.name);
+        let depth = path.segments().len();
+        let deep = entry.kind == EntryKind::Alias && depth > 1;
+        assert!(
+            depth == 1 || deep,
+            "`{}` in the listing of `{prefix}`",
+            entry.name
+        );
     }
 }
 
@@ -177,7 +184,7 @@ pub async fn listed_images_can_be_looked_up(source: &dyn ImageSource, expected: 
         names: BTreeSet::new(),
     };
     for Folder { prefix, .. } in expected.folders.iter().chain([&root]) {
-        let Listing::Entries(entries) = list(source, prefix).await.into_inner() else {
+        let Listing::Entries { entries, .. } = list(source, prefix).await.into_inner() else {
             continue;
         };
         for entry in entries {
@@ -192,7 +199,7 @@ pub async fn listed_images_can_be_looked_up(source: &dyn ImageSource, expected: 
 pub async fn listings_hold_what_is_there(source: &dyn ImageSource, expected: &Expected) {
     for Folder { prefix, names } in &expected.folders {
         match list(source, prefix).await.into_inner() {
-            Listing::Entries(entries) => {
+            Listing::Entries { entries, .. } => {
                 let found: BTreeSet<String> = entries.into_iter().map(|entry| entry.name).collect();
                 assert_eq!(found, *names, "the listing of `{prefix}`");
             }
@@ -205,7 +212,7 @@ pub async fn listings_hold_what_is_there(source: &dyn ImageSource, expected: &Ex
 pub async fn listing_of_nothing_is_not_found(source: &dyn ImageSource, expected: &Expected) {
     for path in &expected.missing {
         match source.list(path).await.map(Verified::into_inner) {
-            Ok(Listing::Entries(entries)) => {
+            Ok(Listing::Entries { entries, .. }) => {
                 panic!(
                     "the listing of `{path}`, which is not there, has {} entries",
                     entries.len()

@@ -91,7 +91,7 @@ impl ImageSource for Fixed {
         names.insert("", root);
         names.insert("distro", vec![Entry::new("amd64", EntryKind::Image)]);
         match names.remove(prefix.to_string().as_str()) {
-            Some(entries) => Ok(checked(Listing::Entries(entries))),
+            Some(entries) => Ok(checked(Listing::of(entries))),
             None => Err(Error::new(ErrorKind::NotFound, "no such image").with_subject(prefix)),
         }
     }

@@ -212,7 +212,7 @@ fn about(host: &Host) -> String {
 }
 
 async fn list(host: &Lxd) -> Result<String, Error> {
-    let Listing::Entries(entries) = host.list(&"".parse()?).await?.into_inner() else {
+    let Listing::Entries { entries, .. } = host.list(&"".parse()?).await?.into_inner() else {
         panic!("a host refers to nobody");
     };
     let lines = entries.iter().map(|entry| {
