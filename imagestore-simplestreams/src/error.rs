@@ -70,6 +70,12 @@ pub enum ParseError {
         /// The serial, safe to show.
         found: String,
     },
+    /// One of several products of one name that nothing else tells apart.
+    #[error("several product files have a product `{name}`, and nothing tells them apart")]
+    SharedName {
+        /// The name, safe to show.
+        name: String,
+    },
     /// A size that is no number of bytes.
     #[error("the size of an item is not a number of bytes from 1 on: `{found}`")]
     Size {

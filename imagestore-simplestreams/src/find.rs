@@ -1,10 +1,11 @@
 use imagestore_core::{Error, ErrorKind, ImagePath, Result, architecture};
 use imagestore_verify::Sha256;
 
+use crate::error::ParseError;
 use crate::items::{Choice, Offer};
 use crate::options::Options;
 use crate::path::shown;
-use crate::products::{Product, Products, Version};
+use crate::products::{Place, Product, Products, Version};
 
 /// The image a path stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,14 +33,8 @@ struct Reading<'a, 'p> {
 impl Products {
     /// The image a path stands for.
     pub(crate) fn find(&self, path: &ImagePath, wish: Wish<'_>) -> Result<Found<'_>> {
-        if let [digits] = path.segments()
-            && let Ok(fingerprint) = digits.parse::<Sha256>()
-        {
-            let found = self.by_fingerprint(&fingerprint);
-            return found.ok_or_else(|| {
-                Error::new(ErrorKind::NotFound, "no image has this fingerprint")
-                    .with_subject(digits)
-            });
+        if let Some(fingerprint) = fingerprint(path) {
+            return self.by_fingerprint(fingerprint);
         }
         let mut problem = None;
         for reading in self.readings(path, wish) {
@@ -159,18 +154,22 @@ impl Products {
             .collect()
     }
 
-    fn by_fingerprint(&self, fingerprint: &Sha256) -> Option<Found<'_>> {
-        self.all.iter().find_map(|product| {
-            product.versions.iter().find_map(|version| {
-                let choice = version.choices().find(|c| c.fingerprint == *fingerprint)?;
-                Some(Found {
-                    product,
-                    version,
-                    choice,
-                    named: true,
-                })
-            })
-        })
+    fn by_fingerprint(&self, fingerprint: Sha256) -> Result<Found<'_>> {
+        let mut problem = None;
+        for product in &self.all {
+            for version in &product.versions {
+                for offer in version.with_fingerprint(fingerprint) {
+                    match product.found(version, offer, true) {
+                        Ok(found) => return Ok(found),
+                        Err(error) => problem.get_or_insert(error),
+                    };
+                }
+            }
+        }
+        Err(problem.unwrap_or_else(|| {
+            Error::new(ErrorKind::NotFound, "no image has this fingerprint")
+                .with_subject(fingerprint)
+        }))
     }
 }
 
@@ -224,6 +223,14 @@ fn several(path: &ImagePath, names: &[&str], problem: &str) -> Error {
         .with_remedy("refer to one of them by the name of the product")
 }
 
+/// What a path of one segment is, if it is all digits of one.
+pub(crate) fn fingerprint(path: &ImagePath) -> Option<Sha256> {
+    match path.segments() {
+        [digits] => digits.parse().ok(),
+        _ => None,
+    }
+}
+
 fn no_such_image(path: &ImagePath) -> Error {
     Error::new(ErrorKind::NotFound, "no such image").with_subject(format_args!("`{path}`"))
 }
@@ -258,6 +265,11 @@ impl Product {
         offer: &'a Offer,
         named: bool,
     ) -> Result<Found<'a>> {
+        if self.place == Place::Nowhere {
+            let name = shown(&self.name);
+            let error = Error::from(ParseError::SharedName { name });
+            return Err(error.with_remedy("the publisher has to rename one of them"));
+        }
         match &offer.choice {
             Ok(choice) => Ok(Found {
                 product: self,
@@ -293,6 +305,12 @@ impl Product {
 }
 
 impl Version {
+    fn with_fingerprint(&self, fingerprint: Sha256) -> impl Iterator<Item = &Offer> {
+        let has_it = move |choice: &Choice| choice.fingerprint == fingerprint;
+        let offers = self.offers.iter();
+        offers.filter(move |offer| offer.choice.as_ref().is_ok_and(has_it))
+    }
+
     /// The best of its images of the wanted type, or what is wrong with it.
     pub(crate) fn offer(&self, options: &Options) -> Option<&Offer> {
         self.offers

@@ -73,15 +73,15 @@ impl Simplestreams {
         }
     }
 
-    /// Remembers the newest version of a product, which may only rise. A version that was named
-    /// says nothing about the newest.
+    /// Remembers the newest version of a product, by the path that is its own, which may only rise.
+    /// A version that was named says nothing about the newest.
     fn remember(&self, found: &Found<'_>, id: &ImageId) -> Result<()> {
         let built = of_serial(found.version.serial()).filter(|_| !found.named);
         let Some(built) = built else {
             return Ok(());
         };
         let form = found.choice.form.name();
-        let product = format!("product:{}:{form}", found.product.name());
+        let product = format!("product:{}:{form}", id.path());
         let mark = Mark::default().with_counter("serial", built);
         let memory = self.context.memory();
         memory

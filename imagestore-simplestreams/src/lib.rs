@@ -24,7 +24,11 @@
 //! - the fingerprint of an image, all 64 digits of it: a prefix checks little
 //!
 //! Two different images under one name are an error that names both, not a choice, also if one of
-//! them is broken.
+//! them is broken. A product goes by its columns, or by its name where others have the same columns;
+//! one that others have in common with it both ways cannot be asked for.
+//!
+//! A listing says what a look-up of each name finds. What is a folder and an image is listed as the
+//! folder.
 //!
 //! # Images
 //! A version holds several images: metadata with a squashfs, with a tarball or with a disk, or all
@@ -68,8 +72,8 @@
 //! # What is kept
 //! Index and product files are read together and kept, parsed, for a minute: many look-ups, one
 //! index. Of a tree that cannot be reached then, what it said within the last day (within the
-//! highest age of the remote, if that is less) is used on, with a warning, and images say how old it
-//! is in [`Image::stale`](imagestore_core::Image::stale). If a file that an index named is gone,
+//! highest age of the remote, if that is less) is used on, with a warning, and images and listings
+//! say how old it is ([`Image::stale`](imagestore_core::Image::stale)). If a file that an index named is gone,
 //! [`forget`](Simplestreams::forget) drops all of it, and it is read anew past all caches.
 //!
 //! # Arguments of a remote

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use imagestore_core::{Entry, EntryKind, Error, ErrorKind, ImagePath, Result, architecture};
 
-use crate::find::{Found, Wish};
+use crate::find::{Found, Wish, fingerprint};
 use crate::path::beginning;
 use crate::products::{Place, Product, Products};
 
@@ -29,8 +29,7 @@ impl Products {
             self.add_alias(&mut lines, alias, prefix, wish);
         }
         if prefix.is_empty() || lines.there {
-            lines.listed.entries = lines.entries.into_values().collect();
-            return Ok(lines.listed);
+            return Ok(self.looked_up(lines, prefix, wish));
         }
         Err(lines.listed.problem.unwrap_or_else(|| {
             let problem = "no image has a name that begins with this";
@@ -38,7 +37,33 @@ impl Products {
         }))
     }
 
-    fn add_alias(&self, lines: &mut Lines, alias: &str, prefix: &ImagePath, wish: Wish<'_>) {
+    /// The entries of a listing. What is called an image can go by a name that means something else
+    /// before it: the listing says what a lookup finds.
+    fn looked_up(&self, lines: Lines<'_>, prefix: &ImagePath, wish: Wish<'_>) -> Listed {
+        let mut listed = lines.listed;
+        for (name, line) in lines.all {
+            let entry = match line {
+                Line::Folder => Ok(Entry::new(name, EntryKind::Folder)),
+                Line::Alias(found) => Ok(entry(&name, EntryKind::Alias, &found)),
+                Line::Image => below(prefix, &name)
+                    .and_then(|path| self.find(&path, wish))
+                    .map(|found| entry(&name, EntryKind::Image, &found)),
+            };
+            match entry {
+                Ok(entry) => listed.entries.push(entry),
+                Err(error) => listed.leave_out(error),
+            }
+        }
+        listed
+    }
+
+    fn add_alias<'a>(
+        &'a self,
+        lines: &mut Lines<'a>,
+        alias: &str,
+        prefix: &ImagePath,
+        wish: Wish<'_>,
+    ) {
         let strip = wish.options.strip.as_deref();
         let short = strip.and_then(|strip| alias.strip_prefix(strip));
         let Ok(alias) = short.unwrap_or(alias).parse::<ImagePath>() else {
@@ -51,25 +76,41 @@ impl Products {
             return;
         };
         lines.there = true;
-        let name = rest.to_string();
-        if !rest.is_empty() && !lines.entries.contains_key(&name) {
-            let mut entry = image(&name, &found);
-            entry.kind = EntryKind::Alias;
-            lines.entries.insert(name, entry);
+        if !rest.is_empty() && fingerprint(&alias).is_none() {
+            let line = lines.all.entry(rest.to_string());
+            line.or_insert(Line::Alias(found));
+        }
+    }
+}
+
+impl Listed {
+    /// What is not there at all is no problem.
+    fn leave_out(&mut self, error: Error) {
+        if error.kind() != ErrorKind::NotFound {
+            self.left_out += 1;
+            self.problem.get_or_insert(error);
         }
     }
 }
 
 /// A listing while it is made.
 #[derive(Default)]
-struct Lines {
-    entries: BTreeMap<String, Entry>,
+struct Lines<'a> {
+    all: BTreeMap<String, Line<'a>>,
     listed: Listed,
     /// Whether the prefix means anything.
     there: bool,
 }
 
-impl Lines {
+/// What a name in a listing is. Where it is several things, it is a folder before it is an image: the
+/// image can be found below as well, or by another name, but what lies below the folder cannot.
+enum Line<'a> {
+    Alias(Found<'a>),
+    Folder,
+    Image,
+}
+
+impl Lines<'_> {
     fn add_product(&mut self, product: &Product, prefix: &ImagePath, wish: Wish<'_>) {
         let place = product.segments();
         if !is_below(product, &place, prefix) {
@@ -81,17 +122,14 @@ impl Lines {
             return self.add_builds(product, wish);
         }
         match (rest, product.choose(build, wish.options)) {
-            (_, Err(error)) => self.leave_out(error),
-            ([name], Ok(found)) => {
+            (_, Err(error)) => self.listed.leave_out(error),
+            ([name], Ok(_)) => {
                 self.there = true;
-                let name = (*name).to_owned();
-                self.entries.insert(name.clone(), image(&name, &found));
+                self.add_image(name);
             }
             ([name, ..], Ok(_)) => {
                 self.there = true;
-                let folder = || Entry::new(*name, EntryKind::Folder);
-                let entry = self.entries.entry((*name).to_owned());
-                entry.or_insert_with(folder);
+                self.all.insert((*name).to_owned(), Line::Folder);
             }
             // Nothing lies below a build.
             ([], Ok(_)) => self.there = true,
@@ -105,21 +143,14 @@ impl Lines {
             };
             self.there = true;
             match product.found(version, offer, true) {
-                Ok(found) => {
-                    let serial = version.serial().to_owned();
-                    self.entries.insert(serial.clone(), image(&serial, &found));
-                }
-                Err(error) => self.leave_out(error),
+                Ok(_) => self.add_image(version.serial()),
+                Err(error) => self.listed.leave_out(error),
             }
         }
     }
 
-    /// What is not there at all is no problem.
-    fn leave_out(&mut self, error: Error) {
-        if error.kind() != ErrorKind::NotFound {
-            self.listed.left_out += 1;
-            self.listed.problem.get_or_insert(error);
-        }
+    fn add_image(&mut self, name: &str) {
+        self.all.entry(name.to_owned()).or_insert(Line::Image);
     }
 }
 
@@ -135,8 +166,13 @@ fn is_below(product: &Product, place: &[&str], prefix: &ImagePath) -> bool {
     prefix.len() <= place.len() + 1 && place.iter().zip(prefix).enumerate().all(same)
 }
 
-fn image(name: &str, found: &Found<'_>) -> Entry {
-    let mut entry = Entry::new(name, EntryKind::Image)
+fn below(prefix: &ImagePath, name: &str) -> Result<ImagePath> {
+    let prefix = prefix.segments().iter().map(String::as_str);
+    ImagePath::from_segments(prefix.chain([name]))
+}
+
+fn entry(name: &str, kind: EntryKind, found: &Found<'_>) -> Entry {
+    let mut entry = Entry::new(name, kind)
         .with_description(description(found))
         .with_property("build", found.version.serial())
         .with_property("fingerprint", found.choice.fingerprint.to_string())

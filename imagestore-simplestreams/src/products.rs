@@ -57,6 +57,8 @@ pub(crate) enum Place {
     Columns,
     /// Its name, because it has no columns, or another product has the same.
     Name,
+    /// None: a product of another file has the same name, and it has no columns of its own.
+    Nowhere,
 }
 
 /// One dated issue of a product.
@@ -110,14 +112,23 @@ impl Products {
 
     /// Sorts them, and finds out by which path each goes.
     pub(crate) fn placed(mut self) -> Self {
+        for product in &mut self.all {
+            product.place = Place::Name;
+        }
         self.all.sort_by(|one, other| one.name.cmp(&other.name));
+        self.all.dedup();
         self.order = Order::of(&self.all);
-        let shared: BTreeSet<_> = self.order.with_the_same_columns(&self.all).collect();
+        let same_columns: BTreeSet<_> = self.order.with_the_same_columns(&self.all).collect();
         for (n, product) in self.all.iter_mut().enumerate() {
-            product.place = match product.columns {
-                Some(_) if !shared.contains(&n) => Place::Columns,
-                _ => Place::Name,
-            };
+            if product.columns.is_some() && !same_columns.contains(&n) {
+                product.place = Place::Columns;
+            }
+        }
+        for same_name in self.all.chunk_by_mut(|one, next| one.name == next.name) {
+            if same_name.len() > 1 {
+                let by_name = same_name.iter_mut().filter(|it| it.place == Place::Name);
+                by_name.for_each(|product| product.place = Place::Nowhere);
+            }
         }
         self
     }

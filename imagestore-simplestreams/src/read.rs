@@ -99,7 +99,8 @@ impl File<'_> {
         let variant = field("variant").cloned();
         let columns = match (field("os"), field("release")) {
             (Some(os), Some(release)) => {
-                self.columns(os, release, variant.unwrap_or_else(|| DEFAULT.into()))?
+                let variant = variant.unwrap_or_else(|| DEFAULT.into());
+                self.columns(os, release, &architecture, variant)?
             }
             _ => None,
         };
@@ -137,14 +138,16 @@ impl File<'_> {
         Ok(word.into())
     }
 
+    /// The columns, if a path can hold them.
     fn columns(
         &self,
         os: &Arc<str>,
         release: &Arc<str>,
+        architecture: &str,
         variant: Arc<str>,
     ) -> Result<Option<Columns>, ParseError> {
         let lower = os.to_lowercase();
-        if ImagePath::from_segments([&lower, &**release, &*variant]).is_err() {
+        if ImagePath::from_segments([&lower, &**release, architecture, &*variant]).is_err() {
             return Ok(None);
         }
         let os = if lower == **os {

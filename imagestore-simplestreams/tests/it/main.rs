@@ -1,6 +1,8 @@
 //! How the source behaves towards a tree that is honest, broken or hostile.
 
+mod any_tree;
 mod attacks;
+mod files;
 mod forms;
 mod lookup;
 mod names;

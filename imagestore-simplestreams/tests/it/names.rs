@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use imagestore_core::{Entry, ErrorKind, Event, ImageSource, Limits, Listing, Progress};
+use imagestore_core::{Entry, ErrorKind, Event, ImageSource, Listing, Progress};
 use imagestore_simplestreams::Simplestreams;
 
-use crate::tree::{INDEX, NEW, OLD, Tree, chain, file, items, lookup, product, sha, url};
+use crate::tree::{NEW, OLD, Tree, chain, file, items, lookup, product, sha};
 
 #[derive(Debug, Default)]
-struct Warnings(Mutex<Vec<String>>);
+pub(crate) struct Warnings(Mutex<Vec<String>>);
 
 impl Progress for Warnings {
     fn on(&self, event: Event<'_>) {
@@ -22,13 +22,13 @@ impl Progress for Warnings {
 }
 
 impl Warnings {
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         let warnings = self.0.lock();
         std::mem::take(&mut *warnings.unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn watched(tree: &Tree) -> (Simplestreams, Arc<Warnings>) {
+pub(crate) fn watched(tree: &Tree) -> (Simplestreams, Arc<Warnings>) {
     let warnings = Arc::new(Warnings::default());
     let context = tree.context().with_progress(warnings.clone());
     let source = Simplestreams::new(Tree::remote(), context).expect("in order");
@@ -43,7 +43,7 @@ async fn entries(source: &dyn ImageSource, prefix: &str) -> Vec<Entry> {
     }
 }
 
-async fn names(source: &dyn ImageSource, prefix: &str) -> Vec<String> {
+pub(crate) async fn names(source: &dyn ImageSource, prefix: &str) -> Vec<String> {
     let entries = entries(source, prefix).await;
     entries.into_iter().map(|entry| entry.name).collect()
 }
@@ -252,66 +252,33 @@ async fn descriptions_are_short() {
     }
 }
 
-fn index_of(files: &[(&str, &str)]) -> String {
-    let entry = |(id, path): &(&str, &str)| {
-        format!(
-            r#""{id}":{{"datatype":"image-downloads","format":"products:1.0","path":"{path}","products":["p"]}}"#
-        )
-    };
-    let files: Vec<_> = files.iter().map(entry).collect();
-    format!(
-        r#"{{"format":"index:1.0","index":{{{}}}}}"#,
-        files.join(",")
-    )
-}
-
 #[tokio::test]
-async fn one_limit_holds_for_all_product_files() {
-    let tree = Tree::new();
-    let files = [
-        ("images", "streams/v1/images.json"),
-        ("more", "streams/v1/more.json"),
-    ];
-    tree.put("streams/v1/index.json", &index_of(&files));
-    let text = tree
-        .transport
-        .file(&url("streams/v1/images.json"))
-        .expect("there");
-    let text = String::from_utf8(text.to_vec()).expect("text");
-    let fields = text.replace(r#""content_id":"images""#, r#""content_id":"more""#);
-    let fields = fields
-        .replace("ubuntu:trusty", "more")
-        .replace("trusty", "more");
-    tree.put("streams/v1/more.json", &fields);
-    tree.lookup("ubuntu/more").await.expect("both fit");
-    let mut limits = Limits::default();
-    limits.entries = 300;
-    let context = tree.context().with_limits(limits);
-    let source = Simplestreams::new(Tree::remote(), context).expect("in order");
-    let error = lookup(&source, "ubuntu/more").await.expect_err("one fits");
-    assert_eq!(error.kind(), ErrorKind::TooLarge);
+async fn a_name_that_means_several_things_is_listed_as_what_a_lookup_finds() {
+    let [one, two, three] = [
+        ("p", "default", OLD),
+        ("ubuntu,other", "cloud", NEW),
+        ("x", "x", NEW),
+    ]
+    .map(|(aliases, variant, serial)| product(aliases, "amd64", variant, &[serial]));
+    // `p` is an alias of one product and the name of another, `ubuntu` a folder and an alias.
+    let three = three.replace(r#""release":"trusty","#, "");
+    let tree = Tree::of(&file(&format!(r#""a":{one},"b":{two},"p":{three}"#)));
+    let (source, _) = watched(&tree);
+    let listed = entries(&source, "").await;
+    let shown: Vec<_> = listed
+        .iter()
+        .map(|entry| {
+            let build = entry.properties.get("build").map_or("", String::as_str);
+            (&*entry.name, entry.kind.name(), build)
+        })
+        .collect();
     assert_eq!(
-        error.to_string(),
-        "has more than 300 objects and fields: \
-         https+simplestreams://images.example/streams/v1/more"
-    );
-    tree.put("streams/v1/index.json", INDEX);
-    source.forget();
-    lookup(&source, "ubuntu/trusty").await.expect("one fits");
-}
-
-#[tokio::test]
-async fn an_odd_path_of_one_product_file_is_told_and_the_others_are_read() {
-    let tree = Tree::new();
-    let files = [("images", "streams/v1/images.json"), ("odd", "../odd.json")];
-    tree.put("streams/v1/index.json", &index_of(&files));
-    let (source, warnings) = watched(&tree);
-    lookup(&source, "ubuntu/trusty").await.expect("there");
-    assert_eq!(
-        warnings.take(),
+        shown,
         [
-            "https+simplestreams://images.example/streams/v1/index names a file for `odd` in vain: \
-          a path leaves the tree: `../odd.json`"
+            ("other", "alias", NEW),
+            ("p", "image", OLD),
+            ("ubuntu", "folder", ""),
+            ("x", "alias", NEW),
         ]
     );
 }
