@@ -10,6 +10,7 @@ use imagestore_publish::{
 };
 use imagestore_simplestreams::Simplestreams;
 use imagestore_store::Store;
+use imagestore_testkit::conformance::all_that_is_listed_is_there;
 use imagestore_testkit::oracle::Tool;
 use imagestore_testkit::{MemoryTransport, keys};
 use imagestore_verify::{Policy, Sha256, Verified};
@@ -74,6 +75,24 @@ impl Place {
             .with_time(keys::at(keys::SIGNED))
             .publish(
                 &format!("ubuntu/trusty/{ARCH}/one").parse().expect("a name"),
+                build.parse().expect("a build"),
+                &contents,
+            )
+            .expect("published");
+    }
+
+    /// An image of this release, under the name that is the newest's.
+    fn publish_release(&self, release: &str, build: &str) {
+        fs::write(self.path("squashfs"), format!("hsqs, and {release}")).expect("written");
+        let contents = ImageContents::new(ImageMetadata::Made)
+            .with_squashfs(self.path("squashfs"))
+            .with_alias("ubuntu/lts");
+        let name = format!("ubuntu/{release}/{ARCH}/default");
+        SimplestreamsPublisher::new(self.tree())
+            .with_key(keys::images())
+            .with_time(keys::at(keys::SIGNED))
+            .publish(
+                &name.parse().expect("a name"),
                 build.parse().expect("a build"),
                 &contents,
             )
@@ -274,4 +293,24 @@ async fn an_image_in_one_file_is_found_and_kept() {
     assert_eq!(stored.artifacts().len(), 1);
     let bytes = fs::read(place.path("combined.tar.xz")).expect("there");
     assert_eq!(stored.fingerprint(), Some(Sha256::of(&bytes)));
+}
+
+#[tokio::test]
+async fn an_alias_leads_to_the_newest_of_the_images_that_ask_for_it() {
+    let place = Place::new();
+    for (release, build, wanted) in [
+        ("trusty", "20240530_12:00", "trusty"),
+        ("xenial", "20240531_12:00", "xenial"),
+        // An older build of another release takes nothing away.
+        ("precise", "20240529_12:00", "xenial"),
+        ("trusty", "20240531_13:00", "trusty"),
+    ] {
+        place.publish_release(release, build);
+        let (_, context) = context(&place.tree());
+        let source = source(&context, "squashfs");
+        let image = lookup(&source, "ubuntu/lts").await.expect("one image");
+        let path = format!("ubuntu/{wanted}/{ARCH}/default");
+        assert_eq!(image.id.path(), path, "after {release} {build}");
+        all_that_is_listed_is_there(&source, 6).await;
+    }
 }

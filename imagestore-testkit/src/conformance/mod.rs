@@ -30,6 +30,7 @@ pub async fn run_all(source: &dyn ImageSource, expected: &Expected) {
     listed_images_can_be_looked_up(source, expected).await;
     listings_hold_what_is_there(source, expected).await;
     listing_of_nothing_is_not_found(source, expected).await;
+    all_that_is_listed_is_there(source, DEPTH).await;
 }
 
 /// Every name leads to the image or the referral that is known to be there.
@@ -331,3 +332,5 @@ fn join(prefix: &ImagePath, name: &str) -> ImagePath {
     segments.extend(parse(name).segments().iter().cloned());
     ImagePath::from_segments(segments).expect("made of two paths")
 }
+
+const DEPTH: usize = 6;

@@ -10,7 +10,7 @@ use imagestore_testkit::conformance::{self, Expected};
 use imagestore_testkit::keys;
 use imagestore_verify::{Sha256, Unverified, Verified, check_digest};
 
-/// A source that holds one image under two names, and may break one rule.
+/// A source that holds one image under two names and another one in a folder, and may break one rule.
 #[derive(Debug)]
 struct Fixed {
     remote: RemoteConfig,
@@ -38,7 +38,7 @@ impl Fixed {
             "checks" => Vec::new(),
             _ => vec![Check::Digest(Sha256::of(b"disk"))],
         };
-        let canonical = if self.broken == "ids" {
+        let canonical = if self.broken == "ids" || path == "another/i386" {
             path
         } else {
             "distro/amd64"
@@ -72,6 +72,9 @@ impl ImageSource for Fixed {
         let text = path.to_string();
         match text.as_str() {
             "distro/amd64" | "distro" => Ok(checked(Lookup::Image(Box::new(self.image(&text))))),
+            "another/i386" if self.broken != "below" => {
+                Ok(checked(Lookup::Image(Box::new(self.image(&text)))))
+            }
             _ if self.broken == "missing" => {
                 Err(Error::new(ErrorKind::Network, "no such image").with_subject(path))
             }
@@ -90,6 +93,9 @@ impl ImageSource for Fixed {
         }
         names.insert("", root);
         names.insert("distro", vec![Entry::new("amd64", EntryKind::Image)]);
+        if self.broken != "folders" {
+            names.insert("another", vec![Entry::new("i386", EntryKind::Image)]);
+        }
         match names.remove(prefix.to_string().as_str()) {
             Some(entries) => Ok(checked(Listing::of(entries))),
             None => Err(Error::new(ErrorKind::NotFound, "no such image").with_subject(prefix)),
@@ -117,6 +123,8 @@ async fn each_broken_rule_is_found() {
         ("checks", "has no check"),
         ("ids", "distro is another name for distro/amd64"),
         ("missing", "distro/sparc: no such image"),
+        ("folders", "listing of `another`: no such image"),
+        ("below", "lookup of `another/i386`: no such image"),
         ("order", "has `another` behind `distro`"),
     ] {
         let source = Fixed::new(broken);
