@@ -80,6 +80,13 @@ mod vcdiff;
 mod verify;
 mod writer;
 
+/// Parts that take hostile input and are not public otherwise, for the programs that fuzz them.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::vcdiff::apply_delta;
+}
+
 pub use crate::list::StoredBuild;
 pub use crate::memory::StateMemory;
 pub use crate::proof_record::ProofRecord;

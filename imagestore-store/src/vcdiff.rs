@@ -65,6 +65,33 @@ pub(crate) fn apply(
     Ok(())
 }
 
+/// [`apply`] to a file in memory.
+///
+/// # Errors
+/// Those of [`apply`], and that of a read behind the end of the file.
+#[cfg(fuzzing)]
+pub fn apply_delta(
+    delta: &[u8],
+    base: &[u8],
+    limit: u64,
+    write: impl FnMut(Vec<u8>) -> io::Result<()>,
+) -> io::Result<()> {
+    apply(delta, &InMemory(base), limit, write)
+}
+
+#[cfg(any(fuzzing, test))]
+struct InMemory<'a>(&'a [u8]);
+
+#[cfg(any(fuzzing, test))]
+impl Base for InMemory<'_> {
+    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let from = usize::try_from(offset).ok();
+        let found = from.and_then(|from| self.0.get(from..)?.get(..buffer.len()));
+        buffer.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
 /// Reads the header of a delta; says whether sections may be compressed.
 fn header(input: &mut Input<'_>) -> io::Result<bool> {
     if input.take(4)? != MAGIC {

@@ -58,7 +58,10 @@ impl<'a, B: Base> Making<'a, B> {
             if address + size as u64 > self.window.source {
                 return Err(malformed("copies across the end of the old file"));
             }
+            // No file is longer than this, and to ask for such a place is an error of its own.
+            let highest = (i64::MAX as u64).saturating_sub(size as u64);
             let offset = self.window.position.checked_add(address);
+            let offset = offset.filter(|offset| *offset <= highest);
             let offset = offset.ok_or_else(|| malformed("copies from nowhere"))?;
             let start = self.made.len();
             self.made.resize(start + size, 0);

@@ -2,24 +2,15 @@ use imagestore_testkit::oracle::Tool;
 
 use super::*;
 
-impl Base for Vec<u8> {
-    fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let start = usize::try_from(offset).map_err(|_| malformed("x"))?;
-        let found = self.get(start..start + buffer.len());
-        buffer.copy_from_slice(found.ok_or_else(|| malformed("reads past the end"))?);
-        Ok(())
-    }
-}
-
-fn applied(delta: &[u8], base: &Vec<u8>) -> io::Result<Vec<u8>> {
+fn applied(delta: &[u8], base: &[u8]) -> io::Result<Vec<u8>> {
     let (made, done) = applied_up_to(delta, base, u64::MAX);
     done.map(|()| made)
 }
 
 /// What a delta makes of a file until something is wrong, and what that is.
-fn applied_up_to(delta: &[u8], base: &Vec<u8>, limit: u64) -> (Vec<u8>, io::Result<()>) {
+fn applied_up_to(delta: &[u8], base: &[u8], limit: u64) -> (Vec<u8>, io::Result<()>) {
     let mut made = Vec::new();
-    let done = apply(delta, base, limit, |piece| {
+    let done = apply(delta, &InMemory(base), limit, |piece| {
         made.extend(piece);
         Ok(())
     });
@@ -66,9 +57,18 @@ fn follows_instructions_that_repeat_what_they_make() {
 }
 
 #[test]
+fn copies_from_where_no_file_reaches_are_malformed() {
+    // As above, but the source begins where the largest file ends.
+    let delta = b"\xd6\xc3\xc4\0\0\x01\x04\xff\xff\xff\xff\xff\xff\xff\xff\x7f\
+        \x0b\x0b\0\x01\x03\x02x\x02\x14\x16\0\x07";
+    let error = applied(delta, b"abcd").expect_err("nowhere");
+    assert_eq!(error.to_string(), "the delta copies from nowhere");
+}
+
+#[test]
 fn runs_each_window_before_it_reads_the_next() {
     let delta = [HEADER, &adding(b"one"), &adding(b"two"), &[0, 99]].concat();
-    let (made, done) = applied_up_to(&delta, &Vec::new(), 100);
+    let (made, done) = applied_up_to(&delta, &[], 100);
     assert_eq!(done.expect_err("cut").to_string(), "the delta is cut");
     assert_eq!(made, b"onetwo");
 }
@@ -77,10 +77,10 @@ fn runs_each_window_before_it_reads_the_next() {
 fn windows_that_make_nothing_are_refused_but_for_an_empty_file() {
     let (empty, some) = (adding(b""), adding(b"some"));
     let one = [HEADER, &empty].concat();
-    assert_eq!(applied(&one, &Vec::new()).expect("empty"), b"");
+    assert_eq!(applied(&one, &[]).expect("empty"), b"");
     for windows in [[&empty, &empty], [&empty, &some], [&some, &empty]] {
         let delta = [HEADER, windows[0], windows[1]].concat();
-        let error = applied(&delta, &Vec::new()).expect_err("nothing is made");
+        let error = applied(&delta, &[]).expect_err("nothing is made");
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert_eq!(
             error.to_string(),
@@ -92,10 +92,10 @@ fn windows_that_make_nothing_are_refused_but_for_an_empty_file() {
 #[test]
 fn a_window_that_makes_too_much_is_not_run() {
     let delta = [HEADER, &adding(b"one"), &adding(b"two")].concat();
-    let (made, done) = applied_up_to(&delta, &Vec::new(), 6);
+    let (made, done) = applied_up_to(&delta, &[], 6);
     done.expect("fits");
     assert_eq!(made, b"onetwo");
-    let (made, done) = applied_up_to(&delta, &Vec::new(), 5);
+    let (made, done) = applied_up_to(&delta, &[], 5);
     assert_eq!(
         done.expect_err("too much").to_string(),
         "the delta makes more bytes than the index says"
@@ -159,6 +159,34 @@ fn makes_what_xdelta3_makes_with_and_without_compression() {
             let mut spoiled = delta.clone();
             spoiled[n] ^= 0x55;
             drop(applied(&spoiled, &base));
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_delta_is_not_blamed_on_the_disk() {
+    let Some(xdelta3) = Tool::find("xdelta3") else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name);
+    let base = b"some text, and some more of it; ".repeat(40);
+    let new: Vec<u8> = (0..90)
+        .flat_map(|n| format!("{n}: {n:x} text, ").into_bytes())
+        .collect();
+    std::fs::write(path("old"), &base).expect("written");
+    std::fs::write(path("new"), new).expect("written");
+    let run = xdelta3.command().args(["-e", "-f", "-S", "lzma", "-s"]);
+    let run = run.args([path("old"), path("new"), path("delta")]);
+    drop(run.run().expect_success());
+    let delta = std::fs::read(path("delta")).expect("made");
+    applied(&delta, &base).expect("applies");
+    for (n, change) in (0..delta.len()).flat_map(|n| [1, 0x10, 0x80].map(|change| (n, change))) {
+        let mut spoiled = delta.clone();
+        spoiled[n] ^= change;
+        if let Err(error) = applied(&spoiled, &base) {
+            let kinds = [io::ErrorKind::InvalidData, io::ErrorKind::UnexpectedEof];
+            assert!(kinds.contains(&error.kind()), "{n}, {change}: {error:?}");
         }
     }
 }

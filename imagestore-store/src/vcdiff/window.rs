@@ -27,7 +27,9 @@ impl Section<'_> {
             return Ok(self.bytes.to_vec());
         }
         let mut unpacked = vec![0; Input(self.bytes).size(MAX_WINDOW)?];
-        reader.read_exact(&mut unpacked)?;
+        // The decoder reads from memory: whatever goes wrong is wrong with the delta.
+        let read = reader.read_exact(&mut unpacked);
+        read.map_err(|cause| malformed(&format!("is not compressed as it says: {cause}")))?;
         Ok(unpacked)
     }
 }
