@@ -65,21 +65,27 @@ fn run(mut parser: Parser) -> Result<(), Failure> {
 
 /// Makes a key: the secret half in a file of its owner, the public half beside it.
 fn key(mut parser: Parser) -> Result<(), Failure> {
-    let (mut user_id, mut out) = (None, None);
+    let (mut user_id, mut out, mut phrase) = (None, None, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("user-id") => user_id = Some(parser.value()?.string()?),
             Arg::Long("out") => out = Some(PathBuf::from(parser.value()?)),
+            Arg::Long("passphrase-file") => phrase = Some(PathBuf::from(parser.value()?)),
             other => return Err(other.unexpected().into()),
         }
     }
     let (user_id, out) = (needed(user_id, "--user-id")?, needed(out, "--out")?);
     let key = SigningKey::generate_ed25519(&user_id, SystemTime::now());
+    let (secret, protected) = match phrase {
+        Some(file) => {
+            let secret = key.secret_protected_by(&passphrase(&file)?);
+            let secret = secret.map_err(|error| Failure::usage(error.to_string()))?;
+            (secret, "protected")
+        }
+        None => (key.secret(), "not protected"),
+    };
     let public = with_suffix(&out, ".pub");
-    for (path, mode, text) in [
-        (&out, 0o600, key.secret()),
-        (&public, 0o644, key.certificate()),
-    ] {
+    for (path, mode, text) in [(&out, 0o600, secret), (&public, 0o644, key.certificate())] {
         // A key that is there is never replaced.
         let file = OpenOptions::new()
             .write(true)
@@ -92,10 +98,7 @@ fn key(mut parser: Parser) -> Result<(), Failure> {
         });
         written.map_err(|error| Failure::disk("cannot write", path, error))?;
     }
-    println!(
-        "secret key {}, not protected by a passphrase",
-        out.display()
-    );
+    println!("secret key {}, {protected} by a passphrase", out.display());
     println!("public key {}", public.display());
     println!("fingerprint {}", key.fingerprint());
     Ok(())
@@ -241,18 +244,8 @@ impl Common {
     /// The root, and the key, which is opened before anything is written.
     fn open(self) -> Result<(PathBuf, SigningKey), Failure> {
         let (root, path) = (needed(self.root, "--root")?, needed(self.key, "--key")?);
-        let passphrase = match &self.passphrase {
-            Some(path) => {
-                let bytes = read(path)?;
-                let text = String::from_utf8(bytes);
-                Some(text.map_err(|_| Failure::usage("the passphrase is not UTF-8"))?)
-            }
-            None => None,
-        };
-        let passphrase = passphrase
-            .as_deref()
-            .map(|text| text.trim_end_matches(['\r', '\n']));
-        let key = SigningKey::from_bytes(&read(&path)?, passphrase);
+        let passphrase = self.passphrase.as_deref().map(passphrase).transpose()?;
+        let key = SigningKey::from_bytes(&read(&path)?, passphrase.as_deref());
         let key = key.map_err(|error| Failure {
             status: USAGE,
             message: format!("not a key to sign with: {}", path.display()),
@@ -309,6 +302,13 @@ impl From<PublishError> for Failure {
     }
 }
 
+/// The passphrase in a file, without the end of its line.
+fn passphrase(path: &Path) -> Result<String, Failure> {
+    let text = String::from_utf8(read(path)?);
+    let text = text.map_err(|_| Failure::usage("the passphrase is not UTF-8"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 fn needed<T>(value: Option<T>, option: &str) -> Result<T, Failure> {
     value.ok_or_else(|| Failure::usage(format!("{option} is missing; see --help")))
 }
@@ -352,8 +352,8 @@ const ALIAS: &str = "--alias NAME=SERVER:DIST/RELEASE/VARIANT";
 const HELP: &str = "\
 publish: write signed static trees that any web server can serve
 
-publish key --user-id TEXT --out FILE
-    make an Ed25519 key: FILE has the secret half, FILE.pub the public half
+publish key --user-id TEXT --out FILE [--passphrase-file FILE]
+    make an Ed25519 key: the file of --out has the secret half, the one with .pub behind it the public half
 
 publish lxc-images --root DIR --key FILE [--passphrase-file FILE]
         --name DIST/RELEASE/ARCH/VARIANT [--build YYYYMMDD_HH:MM]

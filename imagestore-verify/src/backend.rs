@@ -242,6 +242,19 @@ pub(crate) mod secret {
             Ok(self.key.to_armored_string(ArmorOptions::default())?)
         }
 
+        /// The secret key, protected by this password in the place of its own.
+        pub(crate) fn protected(&self, password: &str) -> Result<String, Failure> {
+            let password = Password::from(password);
+            let mut key = self.key.clone();
+            key.primary_key.remove_password(&self.password)?;
+            key.primary_key.set_password(OsRng, &password)?;
+            for subkey in &mut key.secret_subkeys {
+                subkey.key.remove_password(&self.password)?;
+                subkey.key.set_password(OsRng, &password)?;
+            }
+            Ok(key.to_armored_string(ArmorOptions::default())?)
+        }
+
         fn sign_by(
             &self,
             key: &impl SigningKey,

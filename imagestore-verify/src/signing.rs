@@ -145,6 +145,21 @@ impl SigningKey {
         self.armored.clone()
     }
 
+    /// The secret key, armored, protected by this passphrase in the place of the one it had: as
+    /// GnuPG 2.2 reads it, by AES-256 with a key derived in many rounds of SHA-256 (RFC 9580 §3.7).
+    ///
+    /// # Errors
+    ///
+    /// [`SigningError::EmptyPassphrase`] for one that protects nothing;
+    /// [`SigningError::Unprotected`] where the secret half of a part of the key is not here.
+    pub fn secret_protected_by(&self, passphrase: &str) -> Result<String, SigningError> {
+        if passphrase.is_empty() {
+            return Err(SigningError::EmptyPassphrase);
+        }
+        let protected = self.secret.protected(passphrase);
+        protected.map_err(SigningError::Unprotected)
+    }
+
     /// The fingerprint of the primary key.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
@@ -181,6 +196,9 @@ impl fmt::Debug for SigningKey {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SigningError {
+    /// A key was to be protected by a passphrase without characters.
+    #[error("an empty passphrase protects nothing")]
+    EmptyPassphrase,
     /// The key is protected, and no passphrase was given.
     #[error("the secret key is locked; give its passphrase")]
     Locked(#[source] Failure),
@@ -190,6 +208,9 @@ pub enum SigningError {
     /// Neither the primary key nor a subkey may sign.
     #[error("no key in it may sign data")]
     NoSigningKey,
+    /// The key cannot be given a passphrase.
+    #[error("the key cannot be protected by a passphrase")]
+    Unprotected(#[source] Failure),
     /// The public half is not one a verifier would accept.
     #[error("the public half of the key is not usable")]
     Unusable(#[from] VerifyError),

@@ -144,6 +144,46 @@ fn keys_of_gnupg_sign_here_with_their_passphrase_and_their_subkey() -> Outcome {
 }
 
 #[test]
+fn keys_made_here_can_be_protected_and_gnupg_opens_them() -> Outcome {
+    for key in [
+        SigningKey::generate_ed25519("Ed <ed@example.invalid>", yesterday()),
+        SigningKey::generate_rsa4096("Rsa <rsa@example.invalid>", yesterday()),
+    ] {
+        let locked = key.secret_protected_by("correct horse")?;
+        let error = SigningKey::from_bytes(locked.as_bytes(), None).expect_err("it is locked");
+        assert!(matches!(error, SigningError::Locked(_)), "{error}");
+        let error = SigningKey::from_bytes(locked.as_bytes(), Some("wrong")).expect_err("wrong");
+        assert!(matches!(error, SigningError::WrongPassphrase(_)), "{error}");
+        let again = SigningKey::from_bytes(locked.as_bytes(), Some("correct horse"))?;
+        assert_eq!(again.fingerprint(), key.fingerprint());
+        // Another passphrase takes the place of the first.
+        let changed = again.secret_protected_by("battery staple")?;
+        SigningKey::from_bytes(changed.as_bytes(), Some("correct horse")).expect_err("it is gone");
+        SigningKey::from_bytes(changed.as_bytes(), Some("battery staple"))?;
+        let error = key.secret_protected_by("").expect_err("no passphrase");
+        assert!(matches!(error, SigningError::EmptyPassphrase), "{error}");
+
+        if !has("gpg") {
+            continue;
+        }
+        let home = home()?;
+        fs::write(home.path().join("data"), "data")?;
+        fs::write(home.path().join("key.asc"), locked)?;
+        let phrase = ["--passphrase", "correct horse"];
+        let run = |arguments: &[&str]| gpg(home.path(), &[&phrase[..], arguments].concat());
+        run(&["--import", "key.asc"])?;
+        run(&["--armor", "--detach-sign", "data"])?;
+        let asc = fs::read(home.path().join("data.asc"))?;
+        end(home.path());
+        let signature = DetachedSignature::parse(&Unverified::new(Bytes::from(asc)))?;
+        let keyring = Keyring::from_bytes(key.certificate().as_bytes())?;
+        let data = Unverified::new(Bytes::from_static(b"data"));
+        Verifier::new(keyring, Policy::default()).check(data, &signature)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_subkey_that_expired_gives_way_to_an_older_one() -> Outcome {
     if !has("gpg") {
         return Ok(());
