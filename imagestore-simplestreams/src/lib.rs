@@ -73,8 +73,8 @@
 //! Index and product files are read together and kept, parsed, for a minute: many look-ups, one
 //! index. Of a tree that cannot be reached then, what it said within the last day (within the
 //! highest age of the remote, if that is less) is used on, with a warning, and images and listings
-//! say how old it is ([`Image::stale`](imagestore_core::Image::stale)). If a file that an index named is gone,
-//! [`forget`](Simplestreams::forget) drops all of it, and it is read anew past all caches.
+//! say how old it is ([`Image::stale`](imagestore_core::Image::stale)). If a file that an index
+//! named is gone, [`forget`](Simplestreams::forget) drops all of it, and it is read anew past all caches.
 //!
 //! # Arguments of a remote
 //! | argument | values | default |

@@ -2,12 +2,13 @@
 //! id means one image, and the order in which a tree lists its parts decides nothing.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt;
 
 use fastrand::Rng;
 use imagestore_core::ImagePath;
 use imagestore_testkit::conformance::all_that_is_listed_is_there;
 
+use crate::files::of_two_files;
 use crate::tree::{Tree, chain, lookup, sha};
 
 #[tokio::test]
@@ -32,8 +33,7 @@ async fn what_is_listed_of_any_tree_is_there_whatever_its_order() {
 
 /// What a tree lists, and what the names lead to that somebody might ask for.
 async fn everything([one, two]: &[Json; 2]) -> BTreeMap<String, String> {
-    let tree = Tree::new();
-    tree.put("streams/v1/index.json", INDEX);
+    let tree = of_two_files();
     tree.put("streams/v1/images.json", &one.to_string());
     tree.put("streams/v1/more.json", &two.to_string());
     let mut found = BTreeMap::new();
@@ -41,10 +41,8 @@ async fn everything([one, two]: &[Json; 2]) -> BTreeMap<String, String> {
     for arguments in [&[][..], &[("strip", "a/"), ("prefer", "squashfs")]] {
         let source = tree.source(Tree::with_arguments(arguments));
         let listed = all_that_is_listed_is_there(&*source, 6).await;
-        let names = NAMES.iter().chain(ALIASES).filter_map(|name| {
-            let path: ImagePath = name.parse().ok()?;
-            Some(path)
-        });
+        let names = NAMES.iter().chain(ALIASES);
+        let names = names.filter_map(|name| name.parse::<ImagePath>().ok());
         for path in names.chain(listed.keys().cloned()) {
             let answer = match lookup(&*source, &path.to_string()).await {
                 Ok(image) => {
@@ -188,36 +186,26 @@ impl Json {
             }
         }
     }
+}
 
-    fn write(&self, to: &mut String) {
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(number) => write!(to, "{number}").expect("text"),
+            Self::Number(number) => write!(f, "{number}"),
             // No string here needs an escape.
-            Self::Text(text) => write!(to, "\"{text}\"").expect("text"),
+            Self::Text(text) => write!(f, "\"{text}\""),
             Self::Object(fields) => {
-                to.push('{');
+                f.write_str("{")?;
                 for (n, (name, value)) in fields.iter().enumerate() {
                     let comma = if n == 0 { "" } else { "," };
-                    write!(to, "{comma}\"{name}\":").expect("text");
-                    value.write(to);
+                    write!(f, "{comma}\"{name}\":{value}")?;
                 }
-                to.push('}');
+                f.write_str("}")
             }
         }
     }
 }
 
-impl std::fmt::Display for Json {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut text = String::new();
-        self.write(&mut text);
-        f.write_str(&text)
-    }
-}
-
-const INDEX: &str = r#"{"format":"index:1.0","updated":"Fri, 31 May 2024 13:00:00 +0000","index":{
- "images":{"datatype":"image-downloads","format":"products:1.0","path":"streams/v1/images.json","products":["a"]},
- "more":{"datatype":"image-downloads","format":"products:1.0","path":"streams/v1/more.json","products":["a"]}}}"#;
 const TREES: u64 = 1_000;
 const ALIASES: &[&str] = &[
     "",

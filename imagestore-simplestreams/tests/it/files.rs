@@ -19,14 +19,20 @@ fn index_of(files: &[(&str, &str)]) -> String {
     )
 }
 
-#[tokio::test]
-async fn one_limit_holds_for_all_product_files() {
+/// A tree whose index names a second product file.
+pub(crate) fn of_two_files() -> Tree {
     let tree = Tree::new();
     let files = [
         ("images", "streams/v1/images.json"),
         ("more", "streams/v1/more.json"),
     ];
     tree.put("streams/v1/index.json", &index_of(&files));
+    tree
+}
+
+#[tokio::test]
+async fn one_limit_holds_for_all_product_files() {
+    let tree = of_two_files();
     let text = tree
         .transport
         .file(&url("streams/v1/images.json"))
@@ -72,12 +78,7 @@ async fn an_odd_path_of_one_product_file_is_told_and_the_others_are_read() {
 
 #[tokio::test]
 async fn products_of_one_name_in_two_files_are_told_apart_by_their_columns_or_refused() {
-    let tree = Tree::new();
-    let files = [
-        ("images", "streams/v1/images.json"),
-        ("more", "streams/v1/more.json"),
-    ];
-    tree.put("streams/v1/index.json", &index_of(&files));
+    let tree = of_two_files();
     let put = |release: &str| {
         let other = product("u/more", "amd64", "cloud", &[OLD]).replace(
             r#""release":"trusty""#,

@@ -45,16 +45,21 @@ impl Place {
         self.path("tree")
     }
 
+    fn publisher(&self) -> SimplestreamsPublisher<'static> {
+        SimplestreamsPublisher::new(self.tree())
+            .with_key(keys::images())
+            .with_time(keys::at(keys::SIGNED))
+    }
+
     /// A build with a tarball and a squashfs; each differs from the one before.
     pub(crate) fn publish(&self, build: &str, squashfs: &Path) {
-        self.publish_by(build, squashfs, |publisher, contents| (publisher, contents));
+        self.publish_by(&self.publisher(), build, squashfs);
     }
 
     /// The same with a delta from the build before.
     pub(crate) fn publish_delta(&self, build: &str, squashfs: &Path, xdelta3: &Tool) {
-        self.publish_by(build, squashfs, |publisher, contents| {
-            (publisher.with_deltas(xdelta3.path()), contents)
-        });
+        let publisher = self.publisher().with_deltas(xdelta3.path());
+        self.publish_by(&publisher, build, squashfs);
     }
 
     /// Another image, in one file, which is left in `combined.tar.xz`.
@@ -70,15 +75,8 @@ impl Place {
             .run();
         drop(packed.expect_success());
         let contents = ImageContents::new(ImageMetadata::Made).with_combined(combined);
-        SimplestreamsPublisher::new(self.tree())
-            .with_key(keys::images())
-            .with_time(keys::at(keys::SIGNED))
-            .publish(
-                &format!("ubuntu/trusty/{ARCH}/one").parse().expect("a name"),
-                build.parse().expect("a build"),
-                &contents,
-            )
-            .expect("published");
+        let name = format!("ubuntu/trusty/{ARCH}/one");
+        publish(&self.publisher(), &name, build, &contents);
     }
 
     /// An image of this release, under the name that is the newest's.
@@ -88,26 +86,10 @@ impl Place {
             .with_squashfs(self.path("squashfs"))
             .with_alias("ubuntu/lts");
         let name = format!("ubuntu/{release}/{ARCH}/default");
-        SimplestreamsPublisher::new(self.tree())
-            .with_key(keys::images())
-            .with_time(keys::at(keys::SIGNED))
-            .publish(
-                &name.parse().expect("a name"),
-                build.parse().expect("a build"),
-                &contents,
-            )
-            .expect("published");
+        publish(&self.publisher(), &name, build, &contents);
     }
 
-    fn publish_by(
-        &self,
-        build: &str,
-        squashfs: &Path,
-        with: impl FnOnce(
-            SimplestreamsPublisher<'static>,
-            ImageContents,
-        ) -> (SimplestreamsPublisher<'static>, ImageContents),
-    ) {
+    fn publish_by(&self, publisher: &SimplestreamsPublisher<'_>, build: &str, squashfs: &Path) {
         fs::write(self.path("rootfs/etc/build"), build).expect("written");
         let options = PackOptions::default().with_owners(Owners::Root);
         let contents = ImageContents::new(ImageMetadata::Made)
@@ -115,18 +97,22 @@ impl Place {
             .with_squashfs(squashfs)
             .with_alias("ubuntu/lts");
         let name = format!("ubuntu/trusty/{ARCH}/default");
-        let publisher = SimplestreamsPublisher::new(self.tree())
-            .with_key(keys::images())
-            .with_time(keys::at(keys::SIGNED));
-        let (publisher, contents) = with(publisher, contents);
-        publisher
-            .publish(
-                &name.parse().expect("a name"),
-                build.parse().expect("a build"),
-                &contents,
-            )
-            .expect("published");
+        publish(publisher, &name, build, &contents);
     }
+}
+
+fn publish(
+    publisher: &SimplestreamsPublisher<'_>,
+    name: &str,
+    build: &str,
+    contents: &ImageContents,
+) {
+    let (name, build) = (
+        name.parse().expect("a name"),
+        build.parse().expect("a build"),
+    );
+    let published = publisher.publish(&name, build, contents);
+    published.expect("published");
 }
 
 fn context(tree: &Path) -> (Arc<MemoryTransport>, Context) {

@@ -103,20 +103,28 @@ fn a_window_that_makes_too_much_is_not_run() {
     assert_eq!(made, b"one");
 }
 
+/// What xdelta3 makes of two files.
+fn delta_by(xdelta3: &Tool, options: &[&str], base: &[u8], new: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("old"), base).expect("written");
+    std::fs::write(path("new"), new).expect("written");
+    let run = xdelta3.command().args(["-e", "-f"]).args(options);
+    let run = run
+        .args(["-s"])
+        .args([path("old"), path("new"), path("delta")]);
+    drop(run.run().expect_success());
+    std::fs::read(path("delta")).expect("made")
+}
+
 #[test]
 fn makes_an_empty_file_as_xdelta3_does() {
     let Some(xdelta3) = Tool::find("xdelta3") else {
         return;
     };
-    let folder = tempfile::tempdir().expect("a directory");
-    let path = |name: &str| folder.path().join(name);
-    std::fs::write(path("old"), noise(1, 100_000)).expect("written");
-    std::fs::write(path("new"), "").expect("written");
-    let run = xdelta3.command().args(["-e", "-f", "-s"]);
-    let run = run.args([path("old"), path("new"), path("delta")]);
-    drop(run.run().expect_success());
-    let delta = std::fs::read(path("delta")).expect("made");
-    assert_eq!(applied(&delta, &noise(1, 100_000)).expect("applies"), b"");
+    let base = noise(1, 100_000);
+    let delta = delta_by(&xdelta3, &[], &base, b"");
+    assert_eq!(applied(&delta, &base).expect("applies"), b"");
 }
 
 #[test]
@@ -124,8 +132,6 @@ fn makes_what_xdelta3_makes_with_and_without_compression() {
     let Some(xdelta3) = Tool::find("xdelta3") else {
         return;
     };
-    let folder = tempfile::tempdir().expect("a directory");
-    let path = |name: &str| folder.path().join(name);
     let base = noise(1, 3_000_000);
     let mut new = base.clone();
     new.splice(1_000_000..1_100_000, noise(2, 70_000));
@@ -135,22 +141,13 @@ fn makes_what_xdelta3_makes_with_and_without_compression() {
     );
     new.extend(vec![0; 500_000]);
     new.extend_from_slice(&base[5_000..400_000]);
-    std::fs::write(path("old"), &base).expect("written");
-    std::fs::write(path("new"), &new).expect("written");
     for options in [
         &["-S", "lzma"][..],
         &["-S", "none"],
         &["-W", "65536"],
         &["-9"],
     ] {
-        let run = xdelta3
-            .command()
-            .args(["-e", "-f"])
-            .args(options)
-            .args(["-s"])
-            .args([path("old"), path("new"), path("delta")]);
-        drop(run.run().expect_success());
-        let delta = std::fs::read(path("delta")).expect("made");
+        let delta = delta_by(&xdelta3, options, &base, &new);
         assert!(delta.len() < 200_000, "{options:?}: {}", delta.len());
         let made = applied(&delta, &base).expect("applies");
         assert!(made == new, "{options:?}");
@@ -168,18 +165,11 @@ fn what_is_wrong_with_a_delta_is_not_blamed_on_the_disk() {
     let Some(xdelta3) = Tool::find("xdelta3") else {
         return;
     };
-    let folder = tempfile::tempdir().expect("a directory");
-    let path = |name: &str| folder.path().join(name);
     let base = b"some text, and some more of it; ".repeat(40);
     let new: Vec<u8> = (0..90)
         .flat_map(|n| format!("{n}: {n:x} text, ").into_bytes())
         .collect();
-    std::fs::write(path("old"), &base).expect("written");
-    std::fs::write(path("new"), new).expect("written");
-    let run = xdelta3.command().args(["-e", "-f", "-S", "lzma", "-s"]);
-    let run = run.args([path("old"), path("new"), path("delta")]);
-    drop(run.run().expect_success());
-    let delta = std::fs::read(path("delta")).expect("made");
+    let delta = delta_by(&xdelta3, &["-S", "lzma"], &base, &new);
     applied(&delta, &base).expect("applies");
     for (n, change) in (0..delta.len()).flat_map(|n| [1, 0x10, 0x80].map(|change| (n, change))) {
         let mut spoiled = delta.clone();

@@ -25,10 +25,6 @@ use crate::forge::{
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 const DATA: &[u8] = b"data";
-const MAX_MEMORY: usize = 8 << 20;
-/// What is promised holds for a release build on a machine that does nothing else, and is measured so
-/// (`benches/README.md`). A busy one, with the checks of a development build, may take twice as long.
-const MAX_TIME: Duration = Duration::from_millis(if cfg!(debug_assertions) { 100 } else { 50 });
 
 /// 64 certificates with the slowest arithmetic there is.
 fn keys() -> Vec<Key> {
@@ -56,7 +52,7 @@ fn check(verifier: &Verifier, asc: &[u8]) -> Result<(), VerifyError> {
 fn cost(verifier: &Verifier, asc: &[u8]) -> (Duration, usize) {
     let held = ALLOCATOR.current_usage();
     ALLOCATOR.reset_peak_usage();
-    let runs = (0..5).map(|_| {
+    let runs = (0..25).map(|_| {
         let before = spent();
         assert!(check(verifier, asc).is_err(), "nothing in it is good");
         spent().saturating_sub(before)
@@ -72,7 +68,7 @@ fn spent() -> Duration {
 }
 
 #[test]
-fn no_signature_file_costs_much_time_or_memory_against_64_certificates() {
+fn no_signature_file_costs_more_than_50_ms_and_8_mib_against_64_certificates() {
     let keys = keys();
     let slow: Vec<&Key> = keys
         .iter()
@@ -130,6 +126,6 @@ fn judge(name: &str, certificates: &[u8], asc: &[u8]) {
 
     let (time, memory) = cost(&verifier, asc);
     eprintln!("{name}: {time:?}, {first} bytes at first, then {memory}");
-    assert!(time < MAX_TIME, "{name}: {time:?}");
-    assert!(first.max(memory) < MAX_MEMORY, "{name}: {first}, {memory}");
+    assert!(time < Duration::from_millis(50), "{name}: {time:?}");
+    assert!(first.max(memory) < 8 << 20, "{name}: {first}, {memory}");
 }
